@@ -1,0 +1,1 @@
+"""evsim: a lab for event-driven architecture."""
