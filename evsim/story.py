@@ -1,0 +1,121 @@
+"""One event's or one order's life, told in plain sentences from the history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from evsim.history import History, Record
+
+LINES_MAX = 200
+_SENTENCES = {
+    "published": "{node} published {type} {id}{key} to {place}",
+    "stored": "{log} stored {id} in {place} at offset {number}",
+    "delivered": "{node} received {id} from {place}{again}",
+    "handled": "{node} handled {id}{took}",
+    "saved": "{node} saved its state after {id}",
+    "sent": "{node} sent what followed from {id}",
+    "acked": "{node} acknowledged {id}: the group now stands at offset {next} of {place}",
+    "skipped": "{node} skipped {id}: nothing to do for it",
+    "failed": "{node} failed on {id}",
+    "dead_lettered": "{node} put {id} aside in {place}",
+    "dropped": "{id} was lost on the way, {node}",
+    "duplicated": "{id} was doubled on the way, {node}",
+    "delayed": "{id} was held up on the way, {node}",
+    "expired": "{log} deleted {id} before {node} had read it: retention had passed",
+    "fenced": "{node} was refused: its acknowledgement of {place} came from an old generation",
+    "called": "{node} was called by {place} for {id}",
+    "answered": "{node} answered {place} about {id}",
+    "refused": "{node} could not answer {place} about {id}: not available",
+    "crashed": "{node} crashed",
+    "restarted": "{node} came back",
+    "paused": "{node} froze",
+    "resumed": "{node} went on",
+    "cut": "the link {node} was cut",
+    "healed": "the link {node} was whole again",
+    "revoked": "{node} gave up {place}",
+    "assigned": "{place} was given to {node}",
+    "expelled": "{node} was taken for dead and put out of its group",
+}
+_AROUND = ("crashed", "restarted", "paused", "resumed", "expelled", "assigned")
+
+
+def tell(history: History, name: str) -> str:
+    """The life of the event, order or flow called ``name``, a sentence a line, in order of time."""
+    ids = history.about(name)
+    mask = np.isin(history.event, ids)
+    rows = np.flatnonzero(mask)
+    if len(rows):
+        rows = np.union1d(rows, _around(history, rows))
+    teller = _Teller(history)
+    lines = [teller.line(row) for row in rows.tolist()[:LINES_MAX]]
+    if len(rows) > LINES_MAX:
+        lines.append(f"… and {len(rows) - LINES_MAX} more records")
+    return "\n".join(line for line in lines if line) or f"nothing was recorded about {name}"
+
+
+def _around(history: History, rows: np.ndarray) -> np.ndarray:
+    """What befell the nodes of this story while it went on: crashes, pauses, changes of ownership."""
+    touched = [history.whats[code] for code in np.unique(history.what[rows]).tolist()]
+    nodes, places = {what.node for what in touched}, {what.place for what in touched}
+    codes = [
+        code
+        for code, what in enumerate(history.whats)
+        if what.step in _AROUND and (what.node in nodes if what.step != "assigned" else what.place in places)
+    ]
+    first, last = rows[0], rows[-1]
+    between = np.arange(first, last + 1)
+    return between[np.isin(history.what[first : last + 1], codes)]
+
+
+class _Teller:
+    """Keeps in mind what it has told, to say *again* and *took*."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.deliveries: dict[tuple[int, str], int] = {}
+        self.began: dict[tuple[int, str], float] = {}
+
+    def line(self, row: int) -> str:
+        record = self.history.record_at(row)
+        event = int(self.history.event[row])
+        sentence = self.effect(record) if record.step == "effect" else _SENTENCES.get(record.step)
+        if sentence is None:
+            sentence = "{node}: {step} {id}"
+        key = self.history.key_of(event) if event >= 0 else None
+        words = {
+            "node": record.node,
+            "place": record.place,
+            "step": record.step,
+            "log": record.place.rpartition("/")[0] or record.node,
+            "number": record.number,
+            "next": record.number + 1,
+            "id": record.event_id or "",
+            "type": self.history.type_of(event) if event >= 0 else "",
+            "key": f" (key {key})" if key else "",
+            "again": self.again(record, event),
+            "took": self.took(record, event),
+        }
+        return f"{record.time:10.3f} s  {sentence.format(**words)}"
+
+    def effect(self, record: Record) -> str:
+        note = self.history.notes[record.number] if record.number >= 0 else {}
+        facts = ", ".join(f"{name} {value}" for name, value in note.items())
+        text = f"{record.place}{f' ({facts})' if facts else ''}".replace("{", "{{").replace("}", "}}")
+        return f"{{node}} did it in the outside world: «{text}», for {{id}}"
+
+    def again(self, record: Record, event: int) -> str:
+        if record.step != "delivered":
+            return ""
+        group = record.node.rpartition("-")[0] or record.node
+        count = self.deliveries[event, group] = self.deliveries.get((event, group), 0) + 1
+        self.began[event, record.node] = record.time
+        return f" again: delivery {count}" if count > 1 else ""
+
+    def took(self, record: Record, event: int) -> str:
+        began = self.began.get((event, record.node))
+        if record.step != "handled" or began is None:
+            return ""
+        return f" in {1000 * (record.time - began):.3g} ms"
