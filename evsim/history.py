@@ -30,8 +30,8 @@ ROW = np.dtype([("time", "<f8"), ("what", "<i4"), ("event", "<i4"), ("number", "
 EVENT = np.dtype(
     [("timestamp", "<f8"), ("template", "<i4"), ("n", "<i4"), ("key", "<i4"), ("causation", "<i4"), ("correlation", "<i4")]
 )
-_pack_row = struct.Struct("<diii").pack
-_pack_event = struct.Struct("<diiiii").pack
+_pack_row, _unpack_row = struct.Struct("<diii").pack, struct.Struct("<diii").unpack_from
+_pack_event, _unpack_event = struct.Struct("<diiiii").pack, struct.Struct("<diiiii").unpack_from
 _NUMBERED_ID = re.compile(r"(.*)\.(0|[1-9]\d{0,8})", re.DOTALL)
 _NUMBERED_KEY = re.compile(r"(.*)-(0|[1-9]\d{0,8})", re.DOTALL)
 _NAMES_SHOWN = 8
@@ -140,7 +140,7 @@ class History:
     def add(self, event: Event) -> int:
         """Add any valid event and return its index."""
         stem, n = _split(_NUMBERED_ID, event.id)
-        key_stem, key = _split(_NUMBERED_KEY, event.key)
+        key_stem, key = split_key(event.key)
         template = self.template(stem or "", event.source, event.type, event.version, key_stem)
         return self.new_event(
             event.timestamp,
@@ -286,26 +286,39 @@ class History:
 
     def record_at(self, row: int) -> Record:
         """One row in words."""
-        time, what, event, number = self.rows[row].item()
+        time, what, event, number = _unpack_row(self._rows.getbuffer(), row * ROW.itemsize)
         return Record(time, *self.whats[what], self.id_of(event) if event >= 0 else None, number)
 
     # ---------------------------------------------------------------- events
 
+    def _event_row(self, index: int) -> tuple[float, int, int, int, int, int]:
+        """One row of the event table, read in place: also while the run goes on."""
+        return _unpack_event(self._table.getbuffer(), index * EVENT.itemsize)
+
     def id_of(self, index: int) -> str:
         """The id of the event with this index."""
-        row = self.table[index]
-        stem, n = self.templates[row["template"]].stem, int(row["n"])
+        _, template, n, *_ = self._event_row(index)
+        stem = self.templates[template].stem
         return stem if n < 0 else f"{stem}.{n}"
+
+    def key_parts(self, index: int) -> tuple[str | None, int]:
+        """The key of an event as stem and number (-1: the key is the stem alone)."""
+        _, template, _, key, *_ = self._event_row(index)
+        return self.templates[template].key_stem, key
+
+    def root_of(self, index: int) -> int:
+        """The reference of the flow that an event belongs to: its own correlation, else the event itself."""
+        correlation = self._event_row(index)[5]
+        return index if correlation == -1 else correlation
 
     def key_of(self, index: int) -> str | None:
         """The key of the event with this index."""
-        row = self.table[index]
-        stem, number = self.templates[row["template"]].key_stem, int(row["key"])
+        stem, number = self.key_parts(index)
         return stem if stem is None or number < 0 else f"{stem}-{number}"
 
     def type_of(self, index: int) -> str:
         """The type of the event with this index."""
-        return self.templates[self.table["template"][index]].type
+        return self.templates[self._event_row(index)[1]].type
 
     def _reference_of(self, reference: int) -> str | None:
         if reference == -1:
@@ -314,7 +327,7 @@ class History:
 
     def event_at(self, index: int) -> Event:
         """The event with this index, whole."""
-        timestamp, template, n, key, causation, correlation = self.table[index].item()
+        timestamp, template, n, key, causation, correlation = self._event_row(index)
         common = self.templates[template]
         return Event.trusted(
             common.stem if n < 0 else f"{common.stem}.{n}",
@@ -355,7 +368,7 @@ class History:
 
     def with_key(self, key: str) -> np.ndarray:
         """The indexes of the events with this key."""
-        found = self._matching(key, "key_stem", _split(_NUMBERED_KEY, key), "key")
+        found = self._matching(key, "key_stem", split_key(key), "key")
         if not len(found):
             raise UnknownName(f"no event with the key {key!r} in this history{self._some_ids()}")
         return found
@@ -373,7 +386,7 @@ class History:
 
     def about(self, name: str) -> np.ndarray:
         """The indexes of the events that this name is about: an event's id, a key, or a correlation id."""
-        by_key = self._matching(name, "key_stem", _split(_NUMBERED_KEY, name), "key")
+        by_key = self._matching(name, "key_stem", split_key(name), "key")
         by_id = self._matching(name, "stem", _split(_NUMBERED_ID, name), "n")
         correlation = self.table["correlation"]
         followers = np.isin(correlation, by_id) if len(by_id) else np.zeros(len(correlation), dtype=bool)
@@ -492,8 +505,13 @@ class Records:
 
 def part_of(node: str) -> str:
     """The part that a node belongs to: ``billing-2`` is a member of ``billing``."""
-    stem, number = _split(_NUMBERED_KEY, node)
+    stem, number = split_key(node)
     return stem if stem is not None and number >= 0 else node
+
+
+def split_key(key: str | None) -> tuple[str | None, int]:
+    """A key as stem and number: ``order-3`` is ("order", 3), ``gold`` is ("gold", -1), no key is (None, -1)."""
+    return _split(_NUMBERED_KEY, key)
 
 
 def _line(record: Record) -> str:

@@ -1,0 +1,70 @@
+"""What a handler may do: act on the outside world, keep state, emit events, and wait.
+
+A handler is a plain function ``(event, ctx)``. A delivery passes five steps, *delivered, handled, saved, sent, acked*;
+``ctx.effect`` happens during *handled*, ``ctx.state`` is written at *saved*, ``ctx.emit`` leaves at *sent*. A handler that
+must wait is ``async def`` and awaits ``ctx.sleep`` or ``ctx.call``; the same handler runs in simulated and in real time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, MutableMapping
+from typing import Any, Protocol
+
+from evsim.event import Event
+
+
+class Context(Protocol):
+    """What a handler is given beside the event."""
+
+    event: Event
+    state: MutableMapping[str, Any]
+
+    @property
+    def now(self) -> float:
+        """The time in seconds."""
+        ...
+
+    @property
+    def attempt(self) -> int:
+        """How often this event has been delivered, this time included."""
+        ...
+
+    def effect(self, name: str, **facts: Any) -> None:
+        """Act on the outside world, at once; it cannot be undone."""
+
+    def emit(self, type: str, data: Mapping[str, Any] | None = None, *, key: str | None = ...) -> None:  # noqa: A002
+        """Send an event after the state is saved."""
+
+    def sleep(self, seconds: float) -> Sleep:
+        """Wait; to be awaited."""
+        ...
+
+    def call(self, service: str, data: Mapping[str, Any] | None = None) -> Call:
+        """Ask a service and wait for its answer; to be awaited."""
+        ...
+
+
+class Wish:
+    """What a waiting handler waits for; whoever drives it grants the wish."""
+
+    def __await__(self) -> Generator[Wish, Any, Any]:
+        answer = yield self
+        return answer
+
+
+class Sleep(Wish):
+    """A handler wants to wait for some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+
+
+class Call(Wish):
+    """A handler wants a service to answer; it gets True, or ``Unavailable`` is raised in it."""
+
+    def __init__(self, service: str, data: Mapping[str, Any] | None = None) -> None:
+        self.service, self.data = service, data
+
+
+class Unavailable(Exception):  # noqa: N818 - a word that reads well where it is caught
+    """The service that was called did not answer."""

@@ -1,0 +1,1 @@
+"""The wing where things happen: the only place that imports simpy."""

@@ -1,0 +1,1 @@
+"""What stands between those who publish and those who consume."""

@@ -1,0 +1,361 @@
+"""What goes wrong, as values: when, to whom, for how long. Each leaves its rows in the history as ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from evsim.laws import Constant, Duration
+from evsim.sim.network import part_of_known
+from evsim.sim.part import Part
+
+if TYPE_CHECKING:
+    from evsim.sim.network import LiveLink
+    from evsim.sim.node import Node
+    from evsim.sim.world import World
+
+NODES = ("publisher", "log", "consumer", "service")
+Named = Literal["delivered", "handled", "saved", "sent", "acked"]
+
+
+class Fault(Part):
+    """Something that goes wrong. Faults have no name; they name what they hit."""
+
+    name: ClassVar[None] = None  # type: ignore[misc]
+
+    @property
+    def title(self) -> str:
+        """How the fault is called in a sentence."""
+        return repr(self)
+
+    def build(self, world: World) -> Starter:
+        """Wait until all parts stand, then begin."""
+        return Starter(self, world)
+
+    def begin(self, world: World) -> None:
+        """Schedule the fault in this world."""
+        raise NotImplementedError
+
+
+class Starter:
+    """Begins a fault when every part stands."""
+
+    late = True
+
+    def __init__(self, fault: Fault, world: World) -> None:
+        self.fault, self.world = fault, world
+
+    def start(self) -> None:
+        """Begin at the first moment of the run, after all parts have started."""
+        self.fault.begin(self.world)
+
+
+def nodes_of(world: World, name: str) -> list[Node]:
+    """The nodes that a name means: the members of a consumer, or the one node."""
+    live = world.find(name)
+    return live.nodes() if hasattr(live, "nodes") else [live]
+
+
+class _OnPart(Fault):
+    """A fault of a part, or of one member of a consumer (``"billing-2"``)."""
+
+    part: str
+
+    def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
+        """The part must exist, and the member too."""
+        owner = part_of_known(self.part, parts)
+        yield from self.refer("part", owner, NODES, parts)
+        members = getattr(parts.get(owner), "member_names", [owner])
+        if owner in parts and self.part != owner and self.part not in members:
+            yield f"{self.title}: no member called {self.part!r}; known: {', '.join(members[:8])}"
+
+
+class Crash(_OnPart):
+    """``Crash("payment", at_s=5)``: the memory is lost, the disk is not; back after ``down_s`` seconds.
+
+    Or after a named step: ``Crash("payment", after="saved", type="take.payment", nth=3)`` strikes the member that has
+    just passed this step with the third event of this type. ``down_s=None``: it never comes back.
+    """
+
+    part: str
+    at_s: float | None = Field(None, ge=0)
+    after: Named | None = None
+    type: str | None = None
+    nth: int = Field(1, ge=1)
+    down_s: float | None = Field(5.0, ge=0)
+    kind: Literal["crash"] = "crash"
+
+    def model_post_init(self, _: Any, /) -> None:
+        """At a time, or after a step."""
+        if (self.at_s is None) == (self.after is None):
+            raise ValueError(f"the crash of {self.part!r} needs exactly one of at_s= (a time) and after= (a step)")
+
+    def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
+        """Only a consumer passes the five steps."""
+        yield from super().check(parts)
+        owner = parts.get(part_of_known(self.part, parts))
+        if self.after is not None and owner is not None and owner.kind != "consumer":
+            yield f"{self.title}: only a consumer passes the step {self.after!r}, but {self.part!r} is a {owner.kind}; use at_s="
+
+    def begin(self, world: World) -> None:
+        """Schedule the crash, or lie in wait."""
+        if self.at_s is not None:
+            world.call_at(max(self.at_s, world.now), self._strike, world)
+            return
+        trap = _Trap(self, world)
+        for member in nodes_of(world, self.part):
+            member.traps = [*member.traps, trap]
+
+    def _strike(self, world: World) -> None:
+        for node in nodes_of(world, self.part):
+            self.hit(world, node)
+
+    def hit(self, world: World, node: Node) -> None:
+        """Crash one node and schedule its return."""
+        node.crash()
+        if self.down_s is not None:
+            world.call_in(self.down_s, lambda _: node.restart())
+
+
+class _Trap:
+    """A crash that waits for the nth passage of a step."""
+
+    def __init__(self, crash: Crash, world: World) -> None:
+        self.crash, self.world = crash, world
+        self.left = crash.nth
+
+    def springs(self, step: str, member: Node, event: int) -> bool:
+        """Count a passage; True when the crash has struck."""
+        crash = self.crash
+        if step != crash.after or self.left == 0:
+            return False
+        if crash.type is not None and self.world.history.type_of(event) != crash.type:
+            return False
+        self.left -= 1
+        if self.left:
+            return False
+        crash.hit(self.world, member)
+        return True
+
+
+class Pause(_OnPart):
+    """``Pause("billing", at_s=10, for_s=30)``: frozen (SIGSTOP, a long garbage collection); nothing is lost."""
+
+    part: str
+    at_s: float = Field(ge=0)
+    for_s: float = Field(gt=0)
+    kind: Literal["pause"] = "pause"
+
+    def begin(self, world: World) -> None:
+        """Schedule the pause."""
+        world.call_at(max(self.at_s, world.now), self._freeze, world)
+
+    def _freeze(self, world: World) -> None:
+        for node in nodes_of(world, self.part):
+            node.pause()
+            world.call_in(self.for_s, lambda _, node=node: node.resume())
+
+
+class Join(Fault):
+    """``Join("billing", at_s=10)``: one more member joins the consumer."""
+
+    part: str
+    at_s: float = Field(ge=0)
+    kind: Literal["join"] = "join"
+
+    def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
+        """Only a consumer has members."""
+        yield from self.refer("part", self.part, ("consumer",), parts)
+
+    def begin(self, world: World) -> None:
+        """Schedule the newcomer."""
+        world.call_at(max(self.at_s, world.now), lambda _: world.find(self.part).join())
+
+
+class Leave(_OnPart):
+    """``Leave("billing-2", at_s=20)``: a member finishes what it has in hand, says goodbye, and is gone."""
+
+    part: str
+    at_s: float = Field(ge=0)
+    kind: Literal["leave"] = "leave"
+
+    def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
+        """Only a consumer has members."""
+        yield from self.refer("part", part_of_known(self.part, parts), ("consumer",), parts)
+
+    def begin(self, world: World) -> None:
+        """Schedule the farewell."""
+        world.call_at(max(self.at_s, world.now), lambda _: [node.leave() for node in nodes_of(world, self.part)])  # type: ignore[attr-defined]
+
+
+class _OnLink(Fault):
+    """A fault of the way from one part to another, for a while."""
+
+    start: str
+    end: str
+
+    def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
+        """Both ends must exist."""
+        for field in ("start", "end"):
+            yield from self.refer(field, part_of_known(getattr(self, field), parts), NODES, parts)
+
+    def links(self, world: World) -> list[LiveLink]:
+        """The live links that this fault is on."""
+        found = world.links_between(self.start, self.end)
+        return found or [world.link(self.start, self.end)]
+
+    def begin(self, world: World) -> None:
+        """Schedule the beginning, and the end if there is one."""
+        at_s, for_s = getattr(self, "at_s", 0.0), getattr(self, "for_s", None)
+        world.call_at(max(at_s, world.now), self.set_in, world)
+        if for_s is not None:
+            world.call_at(max(at_s, world.now) + for_s, self.end_in, world)
+
+    def set_in(self, world: World) -> None:
+        """From now on."""
+        for link in self.links(world):
+            link.faults.append(self.on(world, link))
+            link.settle()
+
+    def end_in(self, world: World) -> None:
+        """No longer."""
+        for link in self.links(world):
+            link.faults = [fault for fault in link.faults if fault.value is not self]
+            link.settle()
+
+    def on(self, world: World, link: LiveLink) -> Any:
+        """The fault at work on one link."""
+        raise NotImplementedError
+
+
+class _Lottery:
+    """Decides by chance which events a link fault meets."""
+
+    def __init__(self, world: World, link: LiveLink, value: Any) -> None:
+        self.value, self.world = value, world
+        self._draw = world.chance.uniforms(f"{value.kind} {value.share!r} on {link.name} from {value.at_s!r}")
+
+    def hits(self) -> bool:
+        return self._draw() < self.value.share
+
+
+class _Dropping(_Lottery):
+    def meet(self, link: LiveLink, event: int, copies: int, extra_s: float) -> tuple[int, float]:
+        return (0 if self.hits() else copies), extra_s
+
+
+class _Doubling(_Lottery):
+    def meet(self, link: LiveLink, event: int, copies: int, extra_s: float) -> tuple[int, float]:
+        if copies and self.hits():
+            link.note("duplicated", event)
+            copies += 1
+        return copies, extra_s
+
+
+class _Delaying(_Lottery):
+    def __init__(self, world: World, link: LiveLink, value: Delay) -> None:
+        super().__init__(world, link, value)
+        self._extra = world.draws(f"delay {value.share!r} on {link.name} from {value.at_s!r}: how long", value.extra_s)
+
+    def meet(self, link: LiveLink, event: int, copies: int, extra_s: float) -> tuple[int, float]:
+        if copies and self.hits():
+            link.note("delayed", event)
+            extra_s += self._extra()
+        return copies, extra_s
+
+
+class Drop(_OnLink):
+    """``Drop("shop", "orders", share=0.01)``: this share of what travels is lost, from ``at_s`` for ``for_s`` seconds."""
+
+    start: str
+    end: str
+    share: float = Field(0.01, ge=0, le=1)
+    at_s: float = Field(0.0, ge=0)
+    for_s: float | None = Field(None, gt=0)
+    kind: Literal["drop"] = "drop"
+
+    def on(self, world: World, link: LiveLink) -> Any:
+        """The fault at work on one link."""
+        return _Dropping(world, link, self)
+
+
+class Duplicate(_OnLink):
+    """``Duplicate("shop", "orders", share=0.01)``: this share of what is sent arrives twice (a publisher's blind retry).
+
+    Only on the way into a log: what a log sends carries its offset, and a consumer knows it when it comes twice.
+    """
+
+    start: str
+    end: str
+    share: float = Field(0.01, ge=0, le=1)
+    at_s: float = Field(0.0, ge=0)
+    for_s: float | None = Field(None, gt=0)
+    kind: Literal["duplicate"] = "duplicate"
+
+    def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
+        """The end must be a log."""
+        yield from super().check(parts)
+        end = parts.get(self.end)
+        if end is not None and end.kind != "log":
+            yield f"{self.title}: only what is sent to a log can be doubled, but {self.end!r} is a {end.kind}; name a log as the end"
+
+    def on(self, world: World, link: LiveLink) -> Any:
+        """The fault at work on one link."""
+        return _Doubling(world, link, self)
+
+
+class Delay(_OnLink):
+    """``Delay("shop", "orders", extra_s=0.5)``: this share of what travels takes ``extra_s`` longer."""
+
+    start: str
+    end: str
+    extra_s: Duration = Constant(0.1)
+    share: float = Field(1.0, ge=0, le=1)
+    at_s: float = Field(0.0, ge=0)
+    for_s: float | None = Field(None, gt=0)
+    kind: Literal["delay"] = "delay"
+
+    def on(self, world: World, link: LiveLink) -> Any:
+        """The fault at work on one link."""
+        return _Delaying(world, link, self)
+
+
+class Partition(_OnLink):
+    """``Partition("orders", "billing", at_s=10, for_s=20)``: nothing gets through, in either direction unless ``one_way``."""
+
+    start: str
+    end: str
+    at_s: float = Field(ge=0)
+    for_s: float | None = Field(None, gt=0)
+    one_way: bool = False
+    kind: Literal["partition"] = "partition"
+
+    def _ways(self, world: World) -> list[LiveLink]:
+        there = self.links(world)
+        return there if self.one_way else [*there, *(world.link(link.end, link.start) for link in there)]
+
+    def set_in(self, world: World) -> None:
+        """Cut every way."""
+        for link in self._ways(world):
+            link.cut += 1
+            link.settle()
+            link.note("cut")
+        for node in self._members(world):
+            node.cut()
+
+    def end_in(self, world: World) -> None:
+        """Join what was cut."""
+        for link in self._ways(world):
+            link.cut -= 1
+            link.settle()
+            link.note("healed")
+        for node in self._members(world):
+            node.healed()
+
+    def _members(self, world: World) -> list[Any]:
+        """Members of consumers whose way to or from their log is cut: the group hears nothing of them."""
+        ends = {name for link in self._ways(world) for name in (link.start, link.end)}
+        nodes = [node for name in (self.start, self.end) for node in nodes_of(world, name)]
+        return [node for node in nodes if node.name in ends and hasattr(node, "cut")]

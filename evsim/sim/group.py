@@ -1,0 +1,176 @@
+"""A consumer group: which member owns which partition, and how far the group has come.
+
+The committed offsets belong to the group and live at the log; they survive every member. Each change of ownership
+starts a new generation, and a commit that comes from an old one is refused (fenced), as in Kafka's group protocol.
+Members keep their name over a restart, as with Kafka's static membership (``group.instance.id``): one that is back
+within ``session_timeout_s`` finds its partitions as it left them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evsim.sim.broker.log import LiveLog, Partition
+
+if TYPE_CHECKING:
+    from evsim.sim.consumer import Consumer
+    from evsim.sim.member import Cursor, LiveMember
+    from evsim.sim.world import World
+
+
+class LiveGroup:
+    """The group of one Consumer part at one log. All that it holds is durable."""
+
+    def __init__(self, world: World, value: Consumer, log: LiveLog) -> None:
+        self.world, self.value, self.log = world, value, log
+        self.members: dict[str, LiveMember] = {}
+        self.owners: list[LiveMember | None] = [None] * len(log.partitions)
+        self.committed = [partition.end for partition in log.partitions]
+        self.generation = 0
+        self.disk: dict[str, Any] = {}
+        self.inbox: set[str] = set()
+        self.outbox: list[int] = []
+        self.attempts: dict[tuple[int, int], int] = {}
+        self.watchers: dict[int, Any] = {}
+        self.emitted = 0
+        self._present: list[LiveMember] = []
+        self._preparing = False
+        self._assigning = 0
+        log.subscribe(self)
+
+    # ---------------------------------------------------------------- membership
+
+    def enroll(self, members: list[LiveMember]) -> None:
+        """Let the first members join together: one assignment for all."""
+        for member in members:
+            self.members[member.name] = member
+            self._present.append(member)
+            member.note("joined", self.log.name, self.generation)
+        self.rebalance()
+
+    def join(self, member: LiveMember) -> None:
+        """Let a member in, as new or again; it gets its share at the next assignment."""
+        self.members[member.name] = member
+        if member in self._present:
+            return
+        self._present.append(member)
+        member.note("joined", self.log.name, self.generation)
+        self.rebalance()
+
+    def leave(self, member: LiveMember) -> None:
+        """Let a member go that says goodbye: it has finished and committed what it had in hand."""
+        if member in self._present:
+            self._remove(member, "left")
+
+    def expel(self, member: LiveMember) -> None:
+        """Take a silent member for dead and give its partitions to the others."""
+        self._remove(member, "expelled")
+
+    def _remove(self, member: LiveMember, step: str) -> None:
+        self._present.remove(member)
+        for index, owner in enumerate(self.owners):
+            if owner is member:
+                self.owners[index] = None
+        member.note(step, self.log.name, self.generation)
+        self.rebalance()
+
+    def has(self, member: LiveMember) -> bool:
+        """Whether the group counts on this member."""
+        return member in self._present
+
+    def silent(self, member: LiveMember) -> None:
+        """No heartbeat comes from this member any more; unless it is heard of in time, it is expelled."""
+        member.silences += 1
+        self.world.call_in(self.value.session_timeout_s, self._expire, (member, member.silences))
+
+    def _expire(self, silence: tuple[LiveMember, int]) -> None:
+        member, number = silence
+        if member.silences == number and member.is_silent and self.has(member):
+            self.expel(member)
+
+    # ---------------------------------------------------------------- ownership
+
+    @property
+    def preparing(self) -> bool:
+        """Whether a new assignment is under way and waits for members."""
+        return self._preparing
+
+    def rebalance(self) -> None:
+        """Ask every member to finish what it has in hand; when all have, share the partitions out anew."""
+        self._preparing = True
+        self._assigning += 1
+        for member in list(self._present):
+            member.give_up()
+        self._assign_when_ready()
+
+    def ready(self, member: LiveMember) -> None:
+        """A member has given up its partitions and waits for new ones."""
+        member.waiting = True
+        self._assign_when_ready()
+
+    def _assign_when_ready(self) -> None:
+        if self._preparing and all(member.waiting for member in self._present):
+            self._preparing = False
+            if self.value.rebalance_s:
+                self.world.call_in(self.value.rebalance_s, self._assign, self._assigning)
+            else:
+                self._assign(self._assigning)
+
+    def _assign(self, assigning: int) -> None:
+        """Share the partitions in ranges, in the order of the members' numbers (Kafka's range assignor)."""
+        if assigning != self._assigning:
+            return
+        self.generation += 1
+        members = sorted(self._present, key=lambda member: member.number)
+        shares: dict[LiveMember, list[Partition]] = {member: [] for member in members}
+        count = len(self.log.partitions)
+        for partition in self.log.partitions if members else ():
+            owner = members[_range_owner(partition.index, count, len(members))]
+            self.owners[partition.index] = owner
+            shares[owner].append(partition)
+        for member, share in shares.items():
+            member.take(share, self.generation)
+
+    # ---------------------------------------------------------------- progress
+
+    def commit(self, request: tuple[LiveMember, int, Cursor, int]) -> None:
+        """Move the group's committed offset of a partition, unless the request comes from an old generation."""
+        member, generation, cursor, upto = request
+        if self.log.frozen:
+            self.log.hold(self.commit, request, timer=False)
+            return
+        if self.log.down:
+            return
+        index = cursor.partition.index
+        if generation != self.generation or self.owners[index] is not member:
+            member.fenced(cursor, upto)
+            return
+        start = self.committed[index]
+        if upto <= start:
+            return
+        self.committed[index] = upto
+        events, base, now, record = cursor.partition.events, cursor.partition.start, self.world.now, self.world.record
+        for offset in range(max(start, base), upto):
+            record(now, cursor.acked, events[offset - base], offset)
+
+    def miss(self, partition: Partition, gone: int) -> None:
+        """Retention is about to delete the oldest ``gone`` events: record those that this group has not come to."""
+        index, first = partition.index, partition.start + gone
+        owner = self.owners[index]
+        position = self.committed[index] if owner is None else owner.position_of(partition)
+        if position >= first:
+            return
+        code = self.world.history.code("expired", self.value.name, partition.place)
+        for offset in range(max(position, partition.start), first):
+            self.world.record(self.world.now, code, partition.events[offset - partition.start], offset)
+        reset = first if self.value.auto_offset_reset == "earliest" else partition.end
+        self.committed[index] = max(self.committed[index], reset)
+        if owner is not None:
+            owner.jump(partition, reset)
+
+
+def _range_owner(partition: int, partitions: int, members: int) -> int:
+    """Which member gets a partition when ranges are as equal as can be, the first members having one more."""
+    share, extra = divmod(partitions, members)
+    longer = extra * (share + 1)
+    return partition // (share + 1) if partition < longer else extra + (partition - longer) // share

@@ -1,0 +1,278 @@
+"""What happens between delivered and acked when a consumer has handlers: handled, saved, sent."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import traceback
+from collections.abc import Iterator, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from evsim.errors import BadEvent, HandlerFailed
+from evsim.event import Event, frozen, kind_of
+from evsim.history import split_key
+from evsim.patterns.handler import Call, Sleep
+from evsim.sim.outlet import Outlet
+
+if TYPE_CHECKING:
+    from evsim.sim.consumer import Consumer
+    from evsim.sim.group import LiveGroup
+    from evsim.sim.member import LiveMember
+    from evsim.sim.world import World
+
+_OWN_KEY: Any = object()
+_SCALARS = (str, int, float, bool, type(None))
+
+
+class State(MutableMapping[str, Any]):
+    """What a handler sees of the disk: its changes stay in memory until the step *saved*."""
+
+    def __init__(self, disk: Mapping[str, Any]) -> None:
+        self._disk = disk
+        self.changes: dict[str, Any] = {}
+        self.gone: set[str] = set()
+
+    def __getitem__(self, key: str) -> Any:
+        if key in self.changes:
+            return self.changes[key]
+        if key in self.gone:
+            raise KeyError(key)
+        value = self._disk[key]
+        if isinstance(value, _SCALARS):
+            return value
+        self.changes[key] = copy.deepcopy(value)
+        return self.changes[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.changes[key] = value
+        self.gone.discard(key)
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self:
+            raise KeyError(key)
+        self.changes.pop(key, None)
+        self.gone.add(key)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.changes or (key in self._disk and key not in self.gone)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([*(k for k in self._disk if k not in self.gone), *(k for k in self.changes if k not in self._disk)])
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def save(self, disk: dict[str, Any]) -> None:
+        """Write the changes to the disk, all at once."""
+        for key in self.gone:
+            disk.pop(key, None)
+        disk.update(copy.deepcopy(self.changes))
+
+
+class Context:
+    """What a handler may do; see ``evsim.patterns.handler``."""
+
+    def __init__(self, handling: Handling, member: LiveMember, index: int) -> None:
+        self._handling, self._member, self._index = handling, member, index
+        self.event = handling.world.history.event_at(index)
+        self.state = State(handling.group.disk)
+        self.emitted: list[tuple[str, Any, str | None]] = []
+
+    @property
+    def now(self) -> float:
+        """Simulated time in seconds."""
+        return self._handling.world.now
+
+    @property
+    def node(self) -> str:
+        """The member that handles the event."""
+        return self._member.name
+
+    @property
+    def attempt(self) -> int:
+        """How often this event has been delivered to the group, this time included."""
+        cursor = self._member.cursor
+        return self._handling.group.attempts.get((cursor.partition.index, cursor.position), 1)
+
+    def effect(self, name: str, **facts: Any) -> None:
+        """Act on the outside world, at once; it cannot be undone."""
+        world = self._handling.world
+        note = world.history.note(**facts) if facts else -1
+        world.record(world.now, world.history.code("effect", self._member.name, name), self._index, note)
+
+    def emit(self, type: str, data: Mapping[str, Any] | None = None, *, key: str | None = _OWN_KEY) -> None:  # noqa: A002
+        """Send an event after the state is saved; it carries the key of its cause unless another is given."""
+        kind = kind_of(type)
+        if kind == "command":
+            self._handling.check_command(type)
+        self.emitted.append((type, frozen(data or {}), self.event.key if key is _OWN_KEY else key))
+
+    def sleep(self, seconds: float) -> Sleep:
+        """Wait; to be awaited."""
+        return Sleep(seconds)
+
+    def call(self, service: str, data: Mapping[str, Any] | None = None) -> Call:
+        """Ask a service and wait for its answer; to be awaited."""
+        return Call(service, data)
+
+
+class Handling:
+    """How the members of one consumer handle events: the same five steps for all."""
+
+    def __init__(self, world: World, value: Consumer, group: LiveGroup) -> None:
+        self.world, self.value, self.group = world, value, group
+        self._outlets: dict[tuple[str, str], Outlet] = {}
+        self._templates: dict[tuple[str, str | None], int] = {}
+        self._commands: set[str] = set()
+
+    # ---------------------------------------------------------------- before
+
+    def skips(self, member: LiveMember, event: int) -> bool:
+        """Whether there is nothing to do for this event: not our type, or known already."""
+        history = self.world.history
+        if not self.value.takes(history.type_of(event)):
+            return True
+        spot = (member.cursor.partition.index, member.cursor.position)
+        self.group.attempts[spot] = self.group.attempts.get(spot, 0) + 1
+        return self.value.inbox and history.id_of(event) in self.group.inbox
+
+    def begin(self, member: LiveMember, index: int) -> None:
+        """Call the handler; one that is ``async`` is stepped on simulated time."""
+        context = Context(self, member, index)
+        handler = (self.value.on or {}).get(context.event.type)
+        if handler is None:
+            self._handled(member, index, context)
+            return
+        try:
+            result = handler(context.event, context)
+        except Exception as problem:  # noqa: BLE001 - whatever a user's handler raises
+            self._failed(member, index, problem)
+            return
+        if inspect.iscoroutine(result):
+            self._drive(member, index, context, result, None)
+        else:
+            self._handled(member, index, context)
+
+    def _drive(self, member: LiveMember, index: int, context: Context, coroutine: Any, answer: Any) -> None:
+        """Step a waiting handler until it waits again or is done."""
+        try:
+            wish = coroutine.throw(answer) if isinstance(answer, Exception) else coroutine.send(answer)
+        except StopIteration:
+            self._handled(member, index, context)
+            return
+        except Exception as problem:  # noqa: BLE001 - whatever a user's handler raises
+            self._failed(member, index, problem)
+            return
+        epoch = member.epoch
+
+        def go_on(answer: Any, *, timer: bool = False) -> None:
+            if epoch != member.epoch:
+                coroutine.close()
+            elif member.frozen:
+                member.hold(go_on, answer, timer=timer)
+            else:
+                self._drive(member, index, context, coroutine, answer)
+
+        if isinstance(wish, Sleep):
+            self.world.call_in(max(0.0, wish.seconds), lambda _: go_on(None, timer=True))
+        elif isinstance(wish, Call):
+            self.world.find(wish.service).ask(index, member.name, go_on)
+        else:
+            coroutine.close()
+            self._failed(member, index, TypeError("a handler may await only ctx.sleep(...) and ctx.call(...)"))
+
+    def _failed(self, member: LiveMember, index: int, problem: Exception) -> None:
+        """A handler raised: put the event aside when there is a place for it, else stop the run and say where."""
+        self.world.record(self.world.now, member.cursor.failed, index, member.cursor.position)
+        if self.value.dead_letter is None:
+            raise HandlerFailed(self._sentence(member, index, problem)) from problem
+        code = self.world.history.code("dead_lettered", member.name, self.value.dead_letter)
+        self.world.record(self.world.now, code, index, member.cursor.position)
+        self.outlet(member, self.value.dead_letter).forward(index)
+        member.finish()
+
+    def _sentence(self, member: LiveMember, index: int, problem: Exception) -> str:
+        frames = [f for f in traceback.extract_tb(problem.__traceback__) if "/evsim/sim/" not in f.filename.replace("\\", "/")]
+        where = f" (line {frames[-1].lineno}: {frames[-1].line})" if frames else ""
+        event = self.world.history.event_at(index)
+        return (
+            f"the handler of {member.name!r} for {event.type} failed on {event.id} at {self.world.now:.6g} s: "
+            f"{type(problem).__name__}: {problem}{where}; mend the handler, or give the consumer a dead_letter"
+        )
+
+    # ---------------------------------------------------------------- the steps
+
+    def _handled(self, member: LiveMember, index: int, context: Context) -> None:
+        cursor, group, record = member.cursor, self.group, self.world.record
+        now, offset = self.world.now, cursor.position
+        record(now, cursor.handled, index, offset)
+        if member.traps and member.trapped("handled", index):
+            return
+        context.state.save(group.disk)
+        if self.value.inbox:
+            group.inbox.add(context.event.id)
+        events: list[int] = []
+        if self.value.outbox:
+            group.outbox.extend(self._new_event(index, *emitted) for emitted in context.emitted)
+        record(now, cursor.saved, index, offset)
+        if member.traps and member.trapped("saved", index):
+            return
+        if self.value.outbox:
+            self.relay(member)
+        else:
+            events = [self._new_event(index, *emitted) for emitted in context.emitted]
+        self._publish(member, events)
+        record(now, cursor.sent, index, offset)
+        if member.traps and member.trapped("sent", index):
+            return
+        member.finish()
+
+    def relay(self, member: LiveMember) -> None:
+        """Send what the outbox holds and mark it as sent."""
+        waiting, self.group.outbox = self.group.outbox, []
+        self._publish(member, waiting)
+
+    def _publish(self, member: LiveMember, events: list[int]) -> None:
+        if events:
+            outlet = self.outlet(member, self.value.to or self.value.of)
+            for event in events:
+                outlet.publish(event)
+
+    def _new_event(self, cause: int, event_type: str, data: Mapping[str, Any], key: str | None) -> int:
+        stem, number = split_key(key)
+        template = self._templates.get((event_type, stem))
+        history = self.world.history
+        if template is None:
+            template = history.template(self.value.name, self.value.name, event_type, 1, stem)
+            self._templates[event_type, stem] = template
+        self.group.emitted += 1
+        return history.new_event(self.world.now, template, self.group.emitted, number, cause, history.root_of(cause), data)
+
+    def outlet(self, member: LiveMember, target: str) -> Outlet:
+        """The way from this member to a log."""
+        outlet = self._outlets.get((member.name, target))
+        if outlet is None:
+            outlet = self._outlets[member.name, target] = Outlet(self.world, member.name, self.world.find(target))
+        return outlet
+
+    def check_command(self, event_type: str) -> None:
+        """A command has exactly one handler."""
+        if event_type in self._commands:
+            return
+        target = self.value.to or self.value.of
+        consumers = [p for p in self.world.parts.values() if p.kind == "consumer" and p.of == target]
+        takers = [consumer.name for consumer in consumers if consumer.takes(event_type)]
+        if len(takers) != 1:
+            who = "nobody handles it" if not takers else f"{', '.join(takers)} all handle it"
+            raise BadEvent(f"a command has exactly one handler, but of {event_type!r} on {target!r} {who}")
+        self._commands.add(event_type)
+
+    # ---------------------------------------------------------------- what befalls a member
+
+    def crashed(self, member: LiveMember) -> None:
+        """State that was not saved and events that were not sent were memory: they are gone with the member."""
+
+    def restarted(self, member: LiveMember) -> None:
+        """What the outbox still holds is sent first."""
+        if self.value.outbox and self.group.outbox:
+            self.relay(member)

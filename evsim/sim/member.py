@@ -1,0 +1,368 @@
+"""A member of a consumer group at work: fetch, handle, commit, one event at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evsim.sim.node import Node
+
+if TYPE_CHECKING:
+    from evsim.sim.broker.log import Partition
+    from evsim.sim.group import LiveGroup
+    from evsim.sim.handling import Handling
+    from evsim.sim.world import World
+
+FETCH_AGAIN_S = 0.5
+"""A fetch whose answer was lost is sent again after this time (Kafka's fetch.max.wait.ms)."""
+
+
+class Cursor:
+    """Where a member stands in one partition, and the codes of all that it records there."""
+
+    __slots__ = ("acked", "delivered", "failed", "handled", "partition", "position", "saved", "sent", "skipped")
+
+    def __init__(self, world: World, member: str, partition: Partition, position: int) -> None:
+        self.partition, self.position = partition, position
+        for step in ("delivered", "handled", "saved", "sent", "acked", "skipped", "failed"):
+            setattr(self, step, world.history.code(step, member, partition.place))
+
+
+class LiveMember(Node):
+    """One member. Its memory (cursors, the batch in hand) is lost in a crash; the group's is not."""
+
+    def __init__(self, world: World, name: str, number: int, group: LiveGroup, handling: Handling | None) -> None:
+        super().__init__(world, name)
+        value = group.value
+        self.number, self.group, self.handling = number, group, handling
+        self.idle = False
+        self.busy = False
+        self.waiting = False
+        self.giving_up = False
+        self.leaving = False
+        self.cut_off = 0
+        self.silences = 0
+        self.generation = 0
+        self.cursors: list[Cursor] = []
+        self.cursor: Cursor
+        self.batch: list[int] = []
+        self.at = 0
+        self.traps: list[Any] = []
+        self._turn = 0
+        self._prefetch = value.prefetch
+        self._log = group.log
+        self._link = world.link(group.log.name, name)
+        self._back = world.link(name, group.log.name)
+        self._service = world.draws(f"{name} service", value.service_s)
+        self._turnaround = world.draws(f"{name} turnaround", value.turnaround_s) if value.has_turnaround else None
+        self._policy = value.commit if isinstance(value.commit, str) else "timer"
+        self._every_s = 0.0 if isinstance(value.commit, str) else value.commit.every_s
+        self._record = world.record
+        self._call_at = world.call_at
+        self._arrive, self._served = self.arrive, self.served
+        world.live[name] = self
+
+    # ---------------------------------------------------------------- ownership
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the group hears nothing of this member."""
+        return self.down or self.frozen or self.cut_off > 0
+
+    def give_up(self) -> None:
+        """Hand the partitions back: at once when nothing is being handled, else after that."""
+        if self.waiting:
+            return
+        self.giving_up = True
+        if not self.is_silent and not self._handling_now():
+            self._release()
+
+    def _handling_now(self) -> bool:
+        return self.busy and self.at >= 0
+
+    def _release(self) -> None:
+        """Commit what is done, drop the rest of the batch, and say that all is handed over."""
+        if self._policy != "before":
+            self._commit_all()
+        self.epoch += 1
+        self.busy = self.idle = self.giving_up = False
+        for cursor in self.cursors:
+            self.note("revoked", cursor.partition.place, self.generation)
+        self.cursors = []
+        self._say_ready(self.epoch)
+
+    def _say_ready(self, epoch: int) -> None:
+        """Tell the group, behind the commits on the same link; a message that is lost is sent again."""
+        if epoch == self.epoch and not self._back.send(self.group.leave if self.leaving else self.group.ready, self):
+            self.world.call_in(FETCH_AGAIN_S, self._say_ready, epoch)
+
+    def leave(self) -> None:
+        """Say goodbye: finish what is in hand, commit it, and be gone for good."""
+        if self.group.has(self):
+            self.leaving = True
+            self.give_up()
+
+    def take(self, share: list[Partition], generation: int) -> None:
+        """Own these partitions from now on, from where the group has committed."""
+        self.waiting = self.giving_up = False
+        self.generation = generation
+        self.epoch += 1
+        self._read_positions(share)
+        for partition in share:
+            self.note("assigned", partition.place, generation)
+        self._go()
+
+    def _read_positions(self, share: list[Partition]) -> None:
+        committed = self.group.committed
+        self.cursors = [
+            Cursor(self.world, self.name, p, min(max(committed[p.index], p.start), p.end)) for p in share
+        ]
+        self._turn = 0
+
+    def _go(self) -> None:
+        if self._every_s:
+            self.world.call_in(self._every_s, self._tick, self.epoch)
+        self.fetch()
+
+    def position_of(self, partition: Partition) -> int:
+        """The offset that this member will ask for next."""
+        for cursor in self.cursors:
+            if cursor.partition is partition:
+                in_hand = len(self.batch) - max(self.at, 0) if self.busy and cursor is self.cursor else 0
+                return cursor.position + in_hand
+        return self.group.committed[partition.index]
+
+    def jump(self, partition: Partition, offset: int) -> None:
+        """Go on at another offset: what lay before is gone."""
+        for cursor in self.cursors:
+            if cursor.partition is partition and not (self.busy and cursor is self.cursor):
+                cursor.position = max(cursor.position, offset)
+
+    # ---------------------------------------------------------------- one delivery
+
+    def fetch(self) -> None:
+        """Ask for the next events of the next partition that has any; wait for the bell when none has."""
+        self.idle = False
+        cursors, log = self.cursors, self._log
+        if self.down or self.frozen or self.giving_up or self.busy:
+            return
+        if self.generation != self.group.generation:
+            self.appear()
+            return
+        for _ in cursors:
+            turn = self._turn
+            cursor = cursors[turn]
+            self._turn = turn + 1 if turn + 1 < len(cursors) else 0
+            partition = cursor.partition
+            skip = cursor.position - partition.start
+            if skip < 0:
+                skip = self._reset(cursor)
+            if skip < len(partition.events):
+                break
+        else:
+            self.idle = True
+            return
+        if log.down or log.frozen or self.cut_off:
+            self.idle = True
+            return
+        self.busy = True
+        self.cursor = cursor
+        self.batch = partition.events[skip : skip + self._prefetch]
+        self.at = -1
+        if not self._link.send(self._arrive, self.epoch, self.batch[0]):
+            self.world.call_in(FETCH_AGAIN_S, self._fetch_again, self.epoch)
+
+    def _reset(self, cursor: Cursor) -> int:
+        """Retention has passed us while we were at work: go on where ``auto_offset_reset`` says."""
+        partition = cursor.partition
+        cursor.position = partition.start if self.group.value.auto_offset_reset == "earliest" else partition.end
+        return cursor.position - partition.start
+
+    def _fetch_again(self, epoch: int) -> None:
+        if epoch == self.epoch:
+            self.busy = False
+            self.fetch()
+
+    def arrive(self, epoch: int) -> None:
+        """What was fetched has come."""
+        if epoch != self.epoch:
+            return
+        if self.frozen:
+            self.hold(self._arrive, epoch, timer=False)
+            return
+        self.at = 0
+        if self._policy == "before":
+            self.commit(self.cursor, self.cursor.position + len(self.batch))
+        self._begin()
+
+    def _begin(self) -> None:
+        cursor, event = self.cursor, self.batch[self.at]
+        if self.handling is not None and self.handling.skips(self, event):
+            self._record(self.world._now, cursor.skipped, event, cursor.position)  # noqa: SLF001
+            self.world.call_in(0.0, self._skipped, self.epoch)
+            return
+        now = self.world._now  # noqa: SLF001 - the hot path of every event
+        self._record(now, cursor.delivered, event, cursor.position)
+        if self.traps and self.trapped("delivered", event):
+            return
+        self._call_at(now + self._service(), self._served, self.epoch)
+
+    def _skipped(self, epoch: int) -> None:
+        if epoch != self.epoch:
+            return
+        if self.frozen:
+            self.hold(self._skipped, epoch, timer=True)
+            return
+        self.finish()
+
+    def served(self, epoch: int) -> None:
+        """The service time is over: let the handler act, then pass the rest of the five steps."""
+        if epoch != self.epoch:
+            return
+        if self.frozen:
+            self.hold(self._served, epoch, timer=True)
+            return
+        event = self.batch[self.at]
+        if self.handling is not None:
+            self.handling.begin(self, event)
+            return
+        self._record(self.world._now, self.cursor.handled, event, self.cursor.position)  # noqa: SLF001
+        if self.traps and any(self.trapped(step, event) for step in ("handled", "saved", "sent")):
+            return
+        self.finish()
+
+    def trapped(self, step: str, event: int) -> bool:
+        """Whether a fault was waiting at this step, and has struck."""
+        return any(trap.springs(step, self, event) for trap in self.traps)
+
+    def finish(self) -> None:
+        """The event is dealt with: move the position, acknowledge by the policy, turn to the next."""
+        cursor, event = self.cursor, self.batch[self.at]
+        cursor.position += 1
+        watchers = self.group.watchers
+        if watchers and event in watchers:
+            watchers.pop(event)(event)
+        if self._policy == "after":
+            self.commit(cursor, cursor.position)
+        if self.traps and self.trapped("acked", event):
+            return
+        self.at += 1
+        if self.giving_up:
+            self._release()
+        elif self.at < len(self.batch):
+            self._begin()
+        else:
+            self._end_batch(cursor)
+
+    def _end_batch(self, cursor: Cursor) -> None:
+        if self._policy == "batch":
+            self.commit(cursor, cursor.position)
+        self.at = -1
+        if self._turnaround is not None:
+            self._call_at(self.world.now + self._turnaround(), self._turned, self.epoch)
+        else:
+            self.busy = False
+            self.fetch()
+
+    def _turned(self, epoch: int) -> None:
+        if epoch != self.epoch:
+            return
+        if self.frozen:
+            self.hold(self._turned, epoch, timer=True)
+            return
+        self.busy = False
+        self.fetch()
+
+    # ---------------------------------------------------------------- acknowledging
+
+    def commit(self, cursor: Cursor, upto: int) -> None:
+        """Ask the group to note that all before ``upto`` is done; nobody waits for the answer."""
+        self._back.send(self.group.commit, (self, self.generation, cursor, upto))
+
+    def _commit_all(self) -> None:
+        for cursor in self.cursors:
+            if cursor.position > self.group.committed[cursor.partition.index]:
+                self.commit(cursor, cursor.position)
+
+    def _tick(self, epoch: int) -> None:
+        if epoch != self.epoch:
+            return
+        if self.frozen:
+            self.hold(self._tick, epoch, timer=True)
+            return
+        self._commit_all()
+        self.world.call_in(self._every_s, self._tick, epoch)
+
+    def fenced(self, cursor: Cursor, upto: int) -> None:
+        """The group has refused a commit: somebody else owns the partition now. Join again."""
+        self.note("fenced", cursor.partition.place, upto)
+        if not self.down and self.generation != self.group.generation:
+            self.world.call_in(0.0, self._join_again, self.epoch)
+
+    def _join_again(self, epoch: int) -> None:
+        if epoch != self.epoch or self.is_silent or self.group.has(self):
+            return
+        self._forget()
+        self.group.join(self)
+
+    def _forget(self) -> None:
+        self.epoch += 1
+        self.cursors, self.batch = [], []
+        self.busy = self.idle = self.giving_up = self.waiting = False
+
+    # ---------------------------------------------------------------- what befalls a member
+
+    def crashed(self) -> None:
+        """Cursors and the batch in hand were memory; the group notices the silence after its session timeout."""
+        if self.handling is not None:
+            self.handling.crashed(self)
+        self._forget()
+        self.group.silent(self)
+
+    def restarted(self) -> None:
+        """Within the session timeout the partitions are still ours; later we are a newcomer."""
+        self.silences += 1
+        self.epoch += 1
+        if self.handling is not None:
+            self.handling.restarted(self)
+        self.appear()
+
+    def paused(self) -> None:
+        """The group hears nothing more."""
+        self.idle = False
+        self.group.silent(self)
+
+    def resumed(self) -> None:
+        """If nobody has taken over meanwhile, go on; a zombie will learn it from a refused commit or an empty fetch."""
+        self.silences += 1
+        if not self.busy:
+            self.appear()
+        elif self.giving_up and not self._handling_now():
+            self._release()
+
+    def appear(self) -> None:
+        """Show up at the group again."""
+        if self.is_silent or self.waiting or self.leaving:
+            return
+        if not self.group.has(self):
+            self._forget()
+            self.group.join(self)
+        elif self.group.preparing:
+            self._release()
+        elif not self.cursors:
+            share = [p for p in self._log.partitions if self.group.owners[p.index] is self]
+            self._read_positions(share)
+            self._go()
+        else:
+            self.fetch()
+
+    def cut(self) -> None:
+        """The link to the log is cut."""
+        self.cut_off += 1
+        self.group.silent(self)
+
+    def healed(self) -> None:
+        """The link to the log is whole again."""
+        self.cut_off -= 1
+        self.silences += 1
+        if not self.busy:
+            self.appear()

@@ -1,0 +1,116 @@
+"""Links: what lies between two nodes, and what can happen to an event on its way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal
+
+from evsim.history import part_of
+from evsim.laws import Constant, Duration
+from evsim.sim.part import Part
+
+if TYPE_CHECKING:
+    from evsim.sim.world import World
+
+
+class Link(Part):
+    """The way from one part to another: ``Link("shop", "orders", delay_s=Exponential(0.001))``.
+
+    Serves both directions unless the other direction has a link of its own. Like a TCP connection, a link keeps order:
+    an event does not arrive before one that was sent earlier. Where no link is given, the way takes no time.
+    """
+
+    start: str
+    end: str
+    delay_s: Duration = Constant(0.0)
+    name: str | None = None
+    kind: Literal["link"] = "link"
+
+    def model_post_init(self, _: Any, /) -> None:
+        """A link is named by its ends."""
+        if self.name is None:
+            object.__setattr__(self, "name", f"{self.start}>{self.end}")
+
+    def joins(self, start: str, end: str) -> bool:
+        """Whether this link leads from one of these nodes to the other."""
+        return joins(self.start, self.end, start, end)
+
+    def check(self, parts: Any) -> Any:
+        """Both ends must exist."""
+        known = ("publisher", "log", "consumer", "service")
+        for field in ("start", "end"):
+            yield from self.refer(field, part_of_known(getattr(self, field), parts), known, parts)
+
+    def build(self, world: World) -> None:
+        """A link comes to life with the first event that needs it."""
+
+
+def joins(start: str, end: str, from_node: str, to_node: str) -> bool:
+    """Whether the way ``start`` to ``end`` (parts or members) is the way between these nodes."""
+    return start in {from_node, part_of(from_node)} and end in {to_node, part_of(to_node)}
+
+
+def part_of_known(name: str, parts: Any) -> str:
+    """The part behind a name: the name itself if there is such a part, else the part whose member it names."""
+    return name if name in parts else part_of(name) if part_of(name) in parts else name
+
+
+class LiveLink:
+    """One direction between two nodes. ``send`` calls ``fn(arg)`` at the other end, later or never."""
+
+    __slots__ = ("_call_at", "_draw", "_last", "cut", "end", "faults", "name", "plain", "start", "world")
+
+    def __init__(self, world: World, start: str, end: str, value: Link) -> None:
+        self.world, self.start, self.end = world, start, end
+        self.name = f"{start}>{end}"
+        law = value.delay_s
+        still = isinstance(law, Constant) and law.value == 0
+        self._draw: Callable[[], float] | None = None if still else world.draws(f"link {self.name}", law)
+        self._call_at = world.call_at
+        self._last = 0.0
+        self.cut = 0
+        self.faults: list[Any] = []
+        self.plain = True
+
+    def joins(self, start: str, end: str) -> bool:
+        """Whether this is the way between these two, each a node or the part of one."""
+        return joins(start, end, self.start, self.end)
+
+    def send(self, fn: Callable[[Any], None], arg: Any, event: int = -1) -> bool:
+        """Let ``arg`` travel to ``fn``; False when it was lost on the way (and recorded as dropped)."""
+        if not self.plain:
+            return self._send_through_faults(fn, arg, event)
+        draw = self._draw
+        if draw is None and self._last <= self.world._now:  # noqa: SLF001 - the hot path of every event
+            fn(arg)
+            return True
+        arrival = self.world._now + (draw() if draw is not None else 0.0)  # noqa: SLF001
+        if arrival < self._last:
+            arrival = self._last
+        self._last = arrival
+        self._call_at(arrival, fn, arg)
+        return True
+
+    def _send_through_faults(self, fn: Callable[[Any], None], arg: Any, event: int) -> bool:
+        copies, extra_s = 1, 0.0
+        if self.cut:
+            copies = 0
+        for fault in self.faults:
+            copies, extra_s = fault.meet(self, event, copies, extra_s)
+        if not copies:
+            self.note("dropped", event)
+            return False
+        for _ in range(copies):
+            delay_s = extra_s + (self._draw() if self._draw is not None else 0.0)
+            self._last = max(self.world.now + delay_s, self._last)
+            self._call_at(self._last, fn, arg)
+        return True
+
+    def note(self, step: str, event: int = -1) -> None:
+        """Record what happened to an event, or to the link itself."""
+        world = self.world
+        world.record(world.now, world.history.code(step, self.name), event, 0)
+
+    def settle(self) -> None:
+        """Choose the short way when nothing is wrong with the link."""
+        self.plain = not (self.cut or self.faults)

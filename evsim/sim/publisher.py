@@ -1,0 +1,311 @@
+"""Those who publish: open loop, closed loop, or a dataset once more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from evsim.event import kind_of
+from evsim.history import split_key
+from evsim.laws import Constant, Duration, Exponential, Zipf
+from evsim.sim.node import Node
+from evsim.sim.outlet import Outlet
+from evsim.sim.part import Part
+from evsim.sim.profile import Profile, Rate, arrivals
+
+if TYPE_CHECKING:
+    from evsim.sim.world import World
+
+_SOURCES = ("rate", "gap_s", "clients", "replay")
+
+
+class Publisher(Part):
+    """A source of events: ``Publisher("shop", to="orders", rate=20)``.
+
+    How often: ``rate`` per second (a Poisson process; a number, or Step, Ramp, Diurnal, Spike), or any distribution of the
+    gaps ``gap_s`` (both open loop: it does not wait for anybody), or ``clients`` that each think for ``think_s``, publish,
+    and wait for the answer (closed loop): until the event is stored, or handled by the consumer named in ``awaits``.
+    ``replay`` names a dataset whose events are published again as they arrived, ``speed`` times as fast.
+    A publisher whose ``to`` is a service asks it and waits for the answer: the synchronous chain, for comparison.
+
+    ``key``: ``"own"`` gives each event a key of its own (``order-1``, ``order-2``…), a ``Zipf`` law draws it, None leaves
+    it out, any other text is the key of all. ``data`` gives the payload: constants, or laws to draw from.
+    ``count`` ends after that many events.
+    """
+
+    name: str
+    to: str
+    rate: Rate | None = None
+    gap_s: Duration | None = None
+    type: str = "order.placed"
+    key: str | Zipf | None = "own"
+    data: Mapping[str, Any] = {}
+    count: int | None = Field(None, ge=1)
+    clients: int | None = Field(None, ge=1, le=100_000)
+    think_s: Duration = Constant(1.0)
+    awaits: str | None = None
+    replay: str | None = None
+    speed: float = Field(1.0, gt=0)
+    version: int = Field(1, ge=1)
+    kind: Literal["publisher"] = "publisher"
+    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"to": ("log", "service"), "awaits": ("consumer",)}
+
+    def model_post_init(self, _: Any, /) -> None:
+        """Exactly one way to say how often; a type that is one."""
+        given = [field for field in _SOURCES if getattr(self, field) is not None]
+        if len(given) != 1:
+            what = " and ".join(f"{field}=" for field in given) or "none of them"
+            raise ValueError(f"publisher {self.name!r} was given {what}; say how often with exactly one of rate=, gap_s=, clients=, replay=")
+        kind_of(self.type)
+
+    def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
+        """What is wrong with this publisher among these parts."""
+        yield from super().check(parts)
+        target = parts.get(self.to)
+        if kind_of(self.type) == "command" and target is not None and target.kind == "log" and self.replay is None:
+            takers = [p.name for p in parts.values() if p.kind == "consumer" and p.of == self.to and p.takes(self.type)]
+            if len(takers) != 1:
+                who = "nobody handles it" if not takers else f"{', '.join(takers)} all handle it"
+                yield f"{self.title}: a command has exactly one handler, but of {self.type!r} on {self.to!r} {who}"
+        if self.awaits is not None and self.clients is None:
+            yield f"{self.title}: 'awaits' is for clients that wait; give clients= and think_s= too"
+        if target is not None and target.kind == "service" and self.replay is not None:
+            yield f"{self.title}: a dataset can be replayed into a log only, but {self.to!r} is a service"
+
+    def build(self, world: World) -> LivePublisher:
+        """Bring the publisher to life."""
+        return LivePublisher(world, self)
+
+
+class LivePublisher(Node):
+    """A publisher at work."""
+
+    def __init__(self, world: World, value: Publisher) -> None:
+        super().__init__(world, value.name)
+        self.value = value
+        self.published = 0
+        self._tick_again = self.tick
+        world.live[value.name] = self
+
+    # ---------------------------------------------------------------- the start
+
+    def start(self) -> None:
+        """Prepare the hot path and schedule the first event."""
+        value, world = self.value, self.world
+        self._record, self._new_event = world.record, world.history.new_event
+        self._target = world.find(value.to)
+        self._sync = not hasattr(self._target, "store")
+        self._code = world.history.code("published", self.name, value.to)
+        self._draw_data = self._payload()
+        self._prepare_key()
+        if not self._sync:
+            self._outlet = Outlet(world, self.name, self._target)
+            self._link = world.link(self.name, value.to)
+            self._store = self._target.store
+        if value.replay is not None:
+            self._start_replay()
+        elif value.clients is not None:
+            self._start_clients(value.clients)
+        else:
+            self._start_open_loop()
+
+    def _prepare_key(self) -> None:
+        value = self.value
+        noun = value.type.split(".")[-2]
+        self._keys: Callable[[], float] | None = None
+        self._fixed = -1
+        if value.key is None:
+            stem = None
+        elif isinstance(value.key, Zipf):
+            stem = value.key.stem or noun
+            self._keys = self.world.draws(f"{self.name} keys", value.key)
+        elif value.key == "own":
+            stem = noun
+        else:
+            stem, self._fixed = split_key(value.key)
+        self._own = value.key == "own"
+        self._stem = stem
+        self._template = self.world.history.template(self.name, self.name, value.type, value.version, stem)
+
+    def _payload(self) -> Callable[[], dict[str, Any]] | None:
+        """What draws the payload of an event, or None when there is nothing in it."""
+        fields: dict[str, Any] = {}
+        for name, spec in self.value.data.items():
+            law = hasattr(spec, "scv") or hasattr(spec, "sample")
+            fields[name] = self.world.draws(f"{self.name} data {name}", spec) if law else (lambda spec=spec: spec)
+        if not fields:
+            return None
+        return lambda: {name: _tidy(draw()) for name, draw in fields.items()}
+
+    def _start_open_loop(self) -> None:
+        value, world = self.value, self.world
+        if isinstance(value.rate, Profile):
+            times = arrivals(value.rate, world.draws(f"{self.name} gaps", Exponential(1.0)), world.now)
+            self._gap: Callable[[], float] = lambda: max(0.0, times() - world.now)
+        else:
+            law = value.gap_s if value.gap_s is not None else Exponential(1.0 / float(value.rate or 1.0))
+            self._gap = world.draws(f"{self.name} gaps", law)
+        world.call_in(self._gap(), self._tick_again, self.epoch)
+
+    # ---------------------------------------------------------------- open loop
+
+    def tick(self, epoch: int) -> None:
+        """Publish one event and schedule the next."""
+        if epoch != self.epoch:
+            return
+        if self.frozen:
+            self.hold(self._tick_again, epoch, timer=True)
+            return
+        self.publish()
+        if self.value.count is None or self.published < self.value.count:
+            world = self.world
+            world.call_at(world._now + self._gap(), self._tick_again, epoch)  # noqa: SLF001 - the hot path
+
+    def publish(self) -> int:
+        """Make one event, record it and send it; its index."""
+        n = self.published = self.published + 1
+        keys = self._keys
+        number = n if self._own else int(keys()) if keys is not None else self._fixed
+        now = self.world._now  # noqa: SLF001 - the hot path of every event
+        data = self._draw_data() if self._draw_data is not None else None
+        event: int = self._new_event(now, self._template, n, number, -1, -1, data)
+        self._record(now, self._code, event, 0)
+        if self._sync:
+            self._ask(event)
+        else:
+            partition = self._outlet.partition(self._stem, number)
+            self._link.send(self._store, (partition, event), event)
+        return event
+
+    def _ask(self, event: int, then: Callable[[int], None] | None = None) -> None:
+        """Ask the service, and record how it ended for the one who asked."""
+        epoch = self.epoch
+
+        def answered(answer: Any) -> None:
+            if epoch != self.epoch:
+                return
+            if self.frozen:
+                self.hold(answered, answer, timer=False)
+                return
+            step = "failed" if isinstance(answer, Exception) else "handled"
+            self._record(self.world.now, self.world.history.code(step, self.name, self.value.to), event, 0)
+            if then is not None:
+                then(event)
+
+        delivered = self.world.history.code("delivered", self.name, self.value.to)
+        self._record(self.world.now, delivered, event, 0)
+        self._target.ask(event, self.name, answered)
+
+    # ---------------------------------------------------------------- closed loop
+
+    def _start_clients(self, clients: int) -> None:
+        self._think = self.world.draws(f"{self.name} thinking", self.value.think_s)
+        for _ in range(clients):
+            self.world.call_in(self._think(), self._act, self.epoch)
+
+    def _act(self, epoch: int) -> None:
+        """One client has thought enough: it publishes, and thinks again when the answer is there."""
+        if epoch != self.epoch:
+            return
+        if self.frozen:
+            self.hold(self._act, epoch, timer=True)
+            return
+        if self.value.count is not None and self.published >= self.value.count:
+            return
+        if self._sync:
+            self._act_synchronously(epoch)
+            return
+        self._outlet_then(epoch)
+
+    def _outlet_then(self, epoch: int) -> None:
+        if self.value.awaits is not None:
+            event = self._reserve()
+            group = self.world.find(self.value.awaits).group
+            group.watchers[event] = lambda _: self._rest(epoch)
+            self._send(event)
+        else:
+            event = self._reserve()
+            self._link.send(self._stored_then_rest, (self._route(event), event, epoch), event)
+
+    def _stored_then_rest(self, parcel: tuple[int, int, int]) -> None:
+        partition, event, epoch = parcel
+        self._store((partition, event))
+        self.world.link(self.value.to, self.name).send(self._rest, epoch)
+
+    def _act_synchronously(self, epoch: int) -> None:
+        self._ask(self._reserve(), lambda _: self._rest(epoch))
+
+    def _rest(self, epoch: int) -> None:
+        if epoch == self.epoch:
+            self.world.call_in(self._think(), self._act, epoch)
+
+    def _reserve(self) -> int:
+        """Make one event and record it as published, without sending it yet."""
+        n = self.published = self.published + 1
+        number = n if self._own else int(self._keys()) if self._keys is not None else self._fixed
+        data = self._draw_data() if self._draw_data is not None else None
+        event: int = self._new_event(self.world.now, self._template, n, number, -1, -1, data)
+        self._record(self.world.now, self._code, event, 0)
+        return event
+
+    def _route(self, event: int) -> int:
+        return self._outlet.partition(*self.world.history.key_parts(event))
+
+    def _send(self, event: int) -> None:
+        self._link.send(self._store, (self._route(event), event), event)
+
+    # ---------------------------------------------------------------- a dataset once more
+
+    def _start_replay(self) -> None:
+        world, value = self.world, self.value
+        if world.load is None:
+            raise LookupError(f"publisher {self.name!r} replays {value.replay!r}, but this world was given no datasets")
+        indexes: dict[str, int] = {}
+        self._script: Iterator[tuple[float, Any]] = iter(world.load(value.replay or ""))
+        self._known = indexes
+        self._first: float | None = None
+        self._play_next()
+
+    def _play_next(self) -> None:
+        for arrival_s, event in self._script:
+            if self._first is None:
+                self._first = arrival_s
+            due = (arrival_s - self._first) / self.value.speed
+            self.world.call_at(max(due, self.world.now), self._play, (self.epoch, event))
+            return
+
+    def _play(self, scripted: tuple[int, Any]) -> None:
+        epoch, event = scripted
+        if epoch != self.epoch:
+            return
+        if self.frozen:
+            self.hold(self._play, scripted, timer=False)
+            return
+        index = self._known.get(event.id)
+        if index is None:
+            index = self._known[event.id] = self.world.history.add(event)
+        self.published += 1
+        self._outlet.publish(index)
+        if self.value.count is None or self.published < self.value.count:
+            self._play_next()
+
+    # ---------------------------------------------------------------- what befalls a publisher
+
+    def restarted(self) -> None:
+        """Go on publishing; a client that waited for an answer asks anew, a dataset goes on where it stood."""
+        if self.value.replay is not None:
+            self._play_next()
+        elif self.value.clients is not None:
+            for _ in range(self.value.clients):
+                self.world.call_in(self._think(), self._act, self.epoch)
+        else:
+            self.world.call_in(self._gap(), self._tick_again, self.epoch)
+
+
+def _tidy(value: Any) -> Any:
+    """Drawn amounts with at most six decimals: what a payload would hold."""
+    return round(value, 6) if isinstance(value, float) else value
+
+

@@ -1,0 +1,131 @@
+"""A service that is asked and answers: the synchronous chain, for comparison with events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from evsim.laws import Constant, Duration
+from evsim.patterns.handler import Unavailable
+from evsim.sim.node import Node
+from evsim.sim.part import Part
+
+if TYPE_CHECKING:
+    from evsim.sim.world import World
+
+Reply = Callable[[Any], None]
+
+
+class Service(Part):
+    """A service: ``Service("payment", service_s=Exponential(0.03), calls=("bank",), availability=0.99)``.
+
+    It works for ``service_s``, then asks the services that it ``calls``, one after the other, and answers when they have
+    answered. At each question it is there with the probability ``availability``; while crashed it never is. One
+    that cannot answer fails the whole chain of those who wait for it. It serves any number of callers side by side.
+    """
+
+    name: str
+    service_s: Duration = Constant(0.0)
+    calls: tuple[str, ...] = ()
+    availability: float = Field(1.0, ge=0, le=1)
+    kind: Literal["service"] = "service"
+    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"calls": ("service",)}
+
+    def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
+        """What is wrong with this service among these parts: a circle of calls would never answer."""
+        yield from super().check(parts)
+        if self.name in _reach(self, parts):
+            yield f"{self.title}: calls itself in a circle, and would never answer; remove one of the calls"
+
+    def build(self, world: World) -> LiveService:
+        """Bring the service to life."""
+        return LiveService(world, self)
+
+
+def _reach(service: Service, parts: Mapping[str, Part]) -> set[str]:
+    seen: set[str] = set()
+    ahead = list(service.calls)
+    while ahead:
+        name = ahead.pop()
+        if name not in seen:
+            seen.add(name)
+            ahead.extend(getattr(parts.get(name), "calls", ()))
+    return seen
+
+
+class LiveService(Node):
+    """A service at work."""
+
+    def __init__(self, world: World, value: Service) -> None:
+        super().__init__(world, value.name)
+        self.value = value
+        self._work = world.draws(f"{value.name} service", value.service_s)
+        self._luck = world.chance.uniforms(f"{value.name} availability")
+        self._waiting: dict[int, tuple[int, str, Reply]] = {}
+        self._asked = 0
+        world.live[value.name] = self
+
+    def ask(self, event: int, caller: str, reply: Reply) -> None:
+        """Ask about an event; ``reply`` gets True, or an ``Unavailable``, over the links there and back."""
+        question = (event, caller, reply)
+        if not self.world.link(caller, self.name).send(self._asked_by, question, event):
+            self.world.call_in(0.0, reply, Unavailable(f"{self.name} could not be reached"))
+
+    def _asked_by(self, question: tuple[int, str, Reply]) -> None:
+        event, caller, _ = question
+        if self.frozen:
+            self.hold(self._asked_by, question, timer=False)
+            return
+        lucky = self._luck() < self.value.availability
+        if self.down or not lucky:
+            self._note("refused", caller, event)
+            self._answer(question, Unavailable(f"{self.name} is not available"))
+            return
+        self._asked += 1
+        self._waiting[self._asked] = question
+        self._note("called", caller, event)
+        self.world.call_in(self._work(), self._worked, (self._asked, 0))
+
+    def _worked(self, progress: tuple[int, int]) -> None:
+        """The own work, or one more of the called services, is done: ask the next, or answer."""
+        ticket, asked = progress
+        if ticket not in self._waiting:
+            return
+        if self.frozen:
+            self.hold(self._worked, progress, timer=True)
+            return
+        event = self._waiting[ticket][0]
+        if asked == len(self.value.calls):
+            question = self._waiting.pop(ticket)
+            self._note("answered", question[1], event)
+            self._answer(question, True)
+            return
+
+        def replied(answer: Any) -> None:
+            if isinstance(answer, Exception):
+                self._give_up(ticket, answer)
+            else:
+                self._worked((ticket, asked + 1))
+
+        self.world.find(self.value.calls[asked]).ask(event, self.name, replied)
+
+    def _give_up(self, ticket: int, problem: Exception) -> None:
+        question = self._waiting.pop(ticket, None)
+        if question is not None:
+            self._note("failed", question[1], question[0])
+            self._answer(question, Unavailable(f"{self.name} failed: {problem}"))
+
+    def _answer(self, question: tuple[int, str, Reply], answer: Any) -> None:
+        event, caller, reply = question
+        if not self.world.link(self.name, caller).send(reply, answer, event):
+            self.world.call_in(0.0, reply, Unavailable(f"the answer of {self.name} was lost"))
+
+    def _note(self, step: str, caller: str, event: int) -> None:
+        self.world.record(self.world.now, self.world.history.code(step, self.name, caller), event, 0)
+
+    def crashed(self) -> None:
+        """Those who wait see their connection end."""
+        for ticket in list(self._waiting):
+            self._give_up(ticket, RuntimeError("crashed"))

@@ -1,0 +1,191 @@
+"""The world of a run: its clock, its run loop, its chance, and the one function that records.
+
+A ``World`` is a ``simpy.Environment``: users' own processes, events and resources run in it unchanged. Our parts do not
+spend a process on each message: they schedule *light calls* on the same heap, five-tuples ``(time, priority, id, fn,
+arg)`` beside SimPy's four-tuples ``(time, priority, id, event)``. The id is unique, so that the two never compare
+further, and ties break by order of scheduling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from heapq import heappop, heappush
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
+
+import simpy
+from simpy.core import EmptySchedule, StopSimulation
+from simpy.events import NORMAL, URGENT
+
+from evsim.chance import Chance
+from evsim.errors import BadScenario, UnknownName, did_you_mean
+from evsim.history import History
+from evsim.sim.network import LiveLink, Link
+
+if TYPE_CHECKING:
+    from evsim.event import Event
+    from evsim.sim.part import Part
+
+_LIGHT = 5
+_AT_ONCE = -1
+Datasets = Callable[[str], Iterable[tuple[float, "Event"]]]
+
+
+class World(simpy.Environment):
+    """A ``simpy.Environment`` with light calls, named chance, live parts and a history.
+
+    ``seed`` names all chance of the run; ``load`` gives a dataset by its name to publishers that replay one.
+    """
+
+    def __init__(self, initial_time: float = 0, *, seed: int = 0, load: Datasets | None = None) -> None:
+        super().__init__(initial_time)
+        self.history = History()
+        self.record = self.history.record
+        self.chance = Chance(seed)
+        self.load = load
+        self.parts: dict[str, Part] = {}
+        self.live: dict[str, Any] = {}
+        self.interrupted = False
+        self._links: dict[tuple[str, str], LiveLink] = {}
+        self._closed = False
+
+    # ---------------------------------------------------------------- time
+
+    def call_at(self, time: float, fn: Callable[[Any], None], arg: Any = None) -> None:
+        """Call ``fn(arg)`` at the simulated ``time``, in seconds; the cheapest thing that can happen in a world."""
+        heappush(self._queue, (time, NORMAL, next(self._eid), fn, arg))  # type: ignore[arg-type]
+
+    def call_in(self, delay_s: float, fn: Callable[[Any], None], arg: Any = None) -> None:
+        """Call ``fn(arg)`` after ``delay_s`` seconds."""
+        heappush(self._queue, (self._now + delay_s, NORMAL, next(self._eid), fn, arg))  # type: ignore[arg-type]
+
+    def step(self) -> None:
+        """Do the next thing, a light call or a SimPy event; raise EmptySchedule when there is none."""
+        if not self._queue:
+            raise EmptySchedule
+        self._do(heappop(self._queue))
+
+    def _do(self, item: Any) -> None:
+        self._now = item[0]
+        if len(item) == _LIGHT:
+            item[3](item[4])
+            return
+        event = item[3]
+        callbacks, event.callbacks = event.callbacks, None
+        for callback in callbacks:
+            callback(event)
+        if not event._ok and not hasattr(event, "_defused"):  # noqa: SLF001 - as SimPy's own step does
+            failure = type(event._value)(*event._value.args)  # noqa: SLF001
+            failure.__cause__ = event._value  # noqa: SLF001
+            raise failure
+
+    def run(self, until: Any = None) -> Any:
+        """Run until a time, an event, or the end of all events: as SimPy's ``run``, and with light calls."""
+        if until is not None:
+            event = until if isinstance(until, simpy.Event) else self._alarm(until)
+            if event.callbacks is None:
+                return event.value
+            event.callbacks.append(StopSimulation.callback)
+        try:
+            self._loop()
+        except StopSimulation as stop:
+            return stop.args[0]
+        if until is not None and not event.triggered:
+            raise RuntimeError(f'No scheduled events left but "until" event was not triggered: {event}')
+        return None
+
+    def _alarm(self, until: Any) -> simpy.Event:
+        at = until if isinstance(until, int) else float(until)
+        if at <= self.now:
+            raise ValueError(f"until ({at}) must be greater than the current simulation time")
+        event = simpy.Event(self)
+        event._ok = True  # noqa: SLF001 - SimPy builds its own alarm in the same way
+        event._value = None  # noqa: SLF001
+        heappush(self._queue, (at, URGENT, next(self._eid), event))
+        return event
+
+    def _loop(self) -> None:
+        queue, light, do = self._queue, _LIGHT, self._do
+        while queue:
+            item = heappop(queue)
+            if len(item) == light:
+                self._now = item[0]
+                item[3](item[4])  # type: ignore[misc]
+            else:
+                do(item)
+
+    def interrupt(self) -> None:
+        """Stop the run before its next event; safe to call from a signal handler, for the heap is whole between them."""
+        heappush(self._queue, (self._now, _AT_ONCE, next(self._eid), self._stop, None))  # type: ignore[arg-type]
+
+    def _stop(self, _: None) -> None:
+        self.interrupted = True
+        raise StopSimulation(None)
+
+    # ---------------------------------------------------------------- parts
+
+    def build(self, parts: Iterable[Any]) -> None:
+        """Bring parts to life: each is built, then each is started, in the order given.
+
+        A part is a value with ``build(world)``, or any generator function of ``world``.
+        """
+        described, functions = [], []
+        for part in parts:
+            (described if hasattr(part, "build") else functions).append(part)
+        for part in described:
+            if part.name:
+                self.parts[part.name] = part
+        self.history.parts.update({name: _description(part) for name, part in self.parts.items()})
+        self.record(self._now, self.history.code("started", "run"))
+        built = [part.build(self) for part in described]
+        for live in sorted(built, key=lambda live: getattr(live, "late", False)):
+            if hasattr(live, "start"):
+                live.start()
+        for function in functions:
+            self._start_process(function)
+
+    def _start_process(self, function: Any) -> None:
+        name = getattr(function, "__name__", repr(function))
+        process = function(self) if callable(function) else None
+        if not isinstance(process, GeneratorType):
+            raise BadScenario(f"{name} is no part: expected a Publisher, Log, Consumer…, or a generator function of world")
+        self.process(process)
+
+    def close(self) -> None:
+        """Record that the run has stopped, once."""
+        if not self._closed:
+            self._closed = True
+            self.record(self._now, self.history.code("stopped", "run"))
+
+    def find(self, name: str) -> Any:
+        """The live part of this name."""
+        try:
+            return self.live[name]
+        except KeyError:
+            raise UnknownName(f"no part called {name!r}{did_you_mean(name, self.live)}") from None
+
+    def link(self, start: str, end: str) -> LiveLink:
+        """The live link from one node to another; made on first use from the Link that names their parts."""
+        link = self._links.get((start, end))
+        if link is None:
+            link = self._links[start, end] = LiveLink(self, start, end, self._link_value(start, end))
+        return link
+
+    def _link_value(self, start: str, end: str) -> Link:
+        links = [part for part in self.parts.values() if isinstance(part, Link)]
+        forward = [link for link in links if link.joins(start, end)]
+        backward = [link for link in links if link.joins(end, start)]
+        return (forward or backward or [Link(start, end)])[0]
+
+    def links_between(self, start: str, end: str) -> list[LiveLink]:
+        """Every live link whose ends are these nodes or members of these parts."""
+        return [link for link in self._links.values() if link.joins(start, end)]
+
+    def draws(self, name: str, law: Any) -> Callable[[], float]:
+        """The next value of this law from the stream of this name, each time it is called."""
+        return self.chance.draws(name, law)
+
+
+def _description(part: Any) -> Mapping[str, Any]:
+    describe = getattr(part, "describe", None)
+    return describe() if describe else {"name": part.name}
