@@ -54,7 +54,7 @@ clean:  ## remove .venv, caches and build products
 # The environment. Stamps remember what was installed; a changed pyproject.toml installs again.
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-	  echo "evsim needs Python 3.11 or later, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1) - name another one: make lab PYTHON=python3.12" >&2; exit 1; }
+	  echo "evsim needs Python 3.11 or later, and '$(PYTHON)' is not - name another: make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' || { \
 	  echo "This Python cannot make virtual environments - on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv '$(VENV)'

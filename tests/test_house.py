@@ -150,6 +150,6 @@ def test_the_python_in_the_readme_runs(snippet):
 def test_what_the_readme_points_to_is_there():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     commands = set(re.findall(r"(?:`|^)make ([a-z-]+)", README, re.MULTILINE))
-    paths = {path for path in re.findall(r"\]\(([^)#:]+)\)", README)}
+    paths = set(re.findall(r"\]\(([^)#:]+)\)", README))
     assert {word for word in commands if not re.search(rf"^{word}:", makefile, re.MULTILINE)} == set()
     assert {path for path in paths if not (ROOT / path).exists()} == set()
