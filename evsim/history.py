@@ -21,7 +21,7 @@ import numpy as np
 
 from evsim import archive, story
 from evsim.errors import UnknownName, did_you_mean
-from evsim.event import Event
+from evsim.event import Event, thaw
 
 STEPS = ("published", "stored", "delivered", "handled", "saved", "sent", "acked")
 """The life of a message, in order; the last five are the steps of a delivery."""
@@ -417,8 +417,8 @@ class History:
             "whats": [list(what) for what in self.whats],
             "templates": [list(template) for template in self.templates],
             "texts": self.texts,
-            "data": [[index, _plain(data)] for index, data in self.data.items()],
-            "notes": _plain(self.notes),
+            "data": [[index, thaw(data)] for index, data in self.data.items()],
+            "notes": thaw(self.notes),
         }
 
     def digest(self) -> str:
@@ -523,15 +523,6 @@ def _line(record: Record) -> str:
 def _split(pattern: re.Pattern[str], text: str | None) -> tuple[str | None, int]:
     match = pattern.fullmatch(text) if text is not None else None
     return (text, -1) if match is None else (match[1], int(match[2]))
-
-
-def _plain(value: Any) -> Any:
-    """A payload as JSON knows it: frozen mappings and tuples become dicts and lists."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value
 
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})

@@ -151,6 +151,17 @@ def test_a_paused_member_loses_nothing_and_goes_on_where_it_stopped():
     assert ended - began == pytest.approx(3.01, abs=1e-6)
 
 
+@pytest.mark.parametrize(("at_s", "for_s"), [(1.1, 0.2), (1.3, 0.2), (1.3, 2.0)])
+def test_a_pause_within_the_work_makes_it_longer_by_the_pause(at_s, for_s):
+    history = run(*shop(service_s=0.4), Pause("billing", at_s=at_s, for_s=for_s), until_s=4)
+    [took] = [
+        h.time - d.time
+        for d, h in zip(history.of("delivered"), history.of("handled"), strict=False)
+        if d.time < at_s < h.time
+    ]
+    assert took == pytest.approx(0.4 + for_s, abs=1e-6)
+
+
 def test_a_zombies_commit_is_refused_by_generation():
     history = run(
         Publisher("shop", to="orders", gap_s=0.05),
@@ -223,7 +234,7 @@ def test_auto_offset_reset_latest_jumps_to_the_end():
         Publisher("shop", to="orders", gap_s=0.1),
         Log("orders", retention_events=20),
         Consumer("billing", of="orders", service_s=0.001, session_timeout_s=100),
-        Pause("billing", at_s=10, for_s=20),
+        Pause("billing", at_s=10.05, for_s=20),
         until_s=50,
     )
     after = [r for r in history.of("handled") if r.time > 10.5]

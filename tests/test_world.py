@@ -37,7 +37,7 @@ def test_a_run_in_pieces_or_steps_is_the_same_run():
 
         def tick(_: None) -> None:
             times.append(world.now)
-            world.call_in(0.3, tick)
+            world.call_in(0.25, tick)
 
         world.call_at(0.0, tick)
         return times
@@ -49,7 +49,7 @@ def test_a_run_in_pieces_or_steps_is_the_same_run():
     pieces.step()
     pieces.run(until=3)
     assert got == expected
-    assert len(got) == 10
+    assert len(got) == 12
 
 
 def test_until_an_event_gives_its_value():

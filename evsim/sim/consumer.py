@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, field_serializer
 
-from evsim.event import kind_of
+from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration
 from evsim.sim.group import LiveGroup
 from evsim.sim.handling import Handling

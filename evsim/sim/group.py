@@ -137,7 +137,7 @@ class LiveGroup:
         """Move the group's committed offset of a partition, unless the request comes from an old generation."""
         member, generation, cursor, upto = request
         if self.log.frozen:
-            self.log.hold(self.commit, request, timer=False)
+            self.log.hold(self.commit, request)
             return
         if self.log.down:
             return

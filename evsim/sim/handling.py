@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from evsim.errors import BadEvent, HandlerFailed
-from evsim.event import Event, frozen, kind_of
+from evsim.event import freeze
+from evsim.kinds import kind_of
 from evsim.history import split_key
 from evsim.patterns.handler import Call, Sleep
 from evsim.sim.outlet import Outlet
@@ -105,7 +106,7 @@ class Context:
         kind = kind_of(type)
         if kind == "command":
             self._handling.check_command(type)
-        self.emitted.append((type, frozen(data or {}), self.event.key if key is _OWN_KEY else key))
+        self.emitted.append((type, freeze(data or {}), self.event.key if key is _OWN_KEY else key))
 
     def sleep(self, seconds: float) -> Sleep:
         """Wait; to be awaited."""
@@ -165,16 +166,16 @@ class Handling:
             return
         epoch = member.epoch
 
-        def go_on(answer: Any, *, timer: bool = False) -> None:
+        def go_on(answer: Any) -> None:
             if epoch != member.epoch:
                 coroutine.close()
             elif member.frozen:
-                member.hold(go_on, answer, timer=timer)
+                member.hold(go_on, answer)
             else:
                 self._drive(member, index, context, coroutine, answer)
 
         if isinstance(wish, Sleep):
-            self.world.call_in(max(0.0, wish.seconds), lambda _: go_on(None, timer=True))
+            self.world.call_in(max(0.0, wish.seconds), go_on)
         elif isinstance(wish, Call):
             self.world.find(wish.service).ask(index, member.name, go_on)
         else:

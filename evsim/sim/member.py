@@ -48,6 +48,8 @@ class LiveMember(Node):
         self.at = 0
         self.traps: list[Any] = []
         self._turn = 0
+        self._owed_s = 0.0
+        self._serving = False
         self._prefetch = value.prefetch
         self._log = group.log
         self._link = world.link(group.log.name, name)
@@ -187,7 +189,7 @@ class LiveMember(Node):
         if epoch != self.epoch:
             return
         if self.frozen:
-            self.hold(self._arrive, epoch, timer=False)
+            self.hold(self._arrive, epoch)
             return
         self.at = 0
         if self._policy == "before":
@@ -204,13 +206,14 @@ class LiveMember(Node):
         self._record(now, cursor.delivered, event, cursor.position)
         if self.traps and self.trapped("delivered", event):
             return
+        self._serving = True
         self._call_at(now + self._service(), self._served, self.epoch)
 
     def _skipped(self, epoch: int) -> None:
         if epoch != self.epoch:
             return
         if self.frozen:
-            self.hold(self._skipped, epoch, timer=True)
+            self.hold(self._skipped, epoch)
             return
         self.finish()
 
@@ -219,8 +222,13 @@ class LiveMember(Node):
         if epoch != self.epoch:
             return
         if self.frozen:
-            self.hold(self._served, epoch, timer=True)
+            self.hold(self._served, epoch, work=True)
             return
+        if self._owed_s:
+            owed_s, self._owed_s = self._owed_s, 0.0
+            self.world.call_in(owed_s, self._served, epoch)
+            return
+        self._serving = False
         event = self.batch[self.at]
         if self.handling is not None:
             self.handling.begin(self, event)
@@ -267,7 +275,7 @@ class LiveMember(Node):
         if epoch != self.epoch:
             return
         if self.frozen:
-            self.hold(self._turned, epoch, timer=True)
+            self.hold(self._turned, epoch)
             return
         self.busy = False
         self.fetch()
@@ -287,7 +295,7 @@ class LiveMember(Node):
         if epoch != self.epoch:
             return
         if self.frozen:
-            self.hold(self._tick, epoch, timer=True)
+            self.hold(self._tick, epoch)
             return
         self._commit_all()
         self.world.call_in(self._every_s, self._tick, epoch)
@@ -307,6 +315,7 @@ class LiveMember(Node):
     def _forget(self) -> None:
         self.epoch += 1
         self.cursors, self.batch = [], []
+        self._serving, self._owed_s = False, 0.0
         self.busy = self.idle = self.giving_up = self.waiting = False
 
     # ---------------------------------------------------------------- what befalls a member
@@ -331,9 +340,11 @@ class LiveMember(Node):
         self.idle = False
         self.group.silent(self)
 
-    def resumed(self) -> None:
+    def resumed(self, pause_s: float, held: list[Any]) -> None:
         """If nobody has taken over meanwhile, go on; a zombie will learn it from a refused commit or an empty fetch."""
         self.silences += 1
+        if self._serving and not held:
+            self._owed_s += pause_s
         if not self.busy:
             self.appear()
         elif self.giving_up and not self._handling_now():

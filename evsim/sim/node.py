@@ -13,8 +13,8 @@ class Node:
     """A live thing with a name that may be down or frozen.
 
     Whatever waits for a node carries the node's ``epoch``; a crash starts a new epoch, so that what was under way
-    before it is ignored. What falls due while the node is frozen is held and goes on, with the time that it still
-    needed, when the node resumes.
+    before it is ignored. What falls due while the node is frozen is held until it resumes: work under way goes on for
+    the time that it still needed, while alarms (which the clock of a stopped process keeps) ring at once.
     """
 
     def __init__(self, world: World, name: str) -> None:
@@ -69,11 +69,11 @@ class Node:
         held, self._held = self._held, []
         for fn, arg, left_s in held:
             self.world.call_in(left_s, fn, arg)
-        self.resumed()
+        self.resumed(self.world.now - self._frozen_at, [arg for _, arg, left_s in held if left_s])
 
-    def hold(self, fn: Callable[[Any], None], arg: Any, *, timer: bool) -> None:
-        """Keep what fell due while frozen: a timer still needs its rest, what came from outside is due at once."""
-        self._held.append((fn, arg, self.world.now - self._frozen_at if timer else 0.0))
+    def hold(self, fn: Callable[[Any], None], arg: Any, *, work: bool = False) -> None:
+        """Keep what fell due while frozen: work still needs its rest, an arrival or an alarm is due at once."""
+        self._held.append((fn, arg, self.world.now - self._frozen_at if work else 0.0))
 
     def crashed(self) -> None:
         """What else a crash does to this node."""
@@ -84,5 +84,5 @@ class Node:
     def paused(self) -> None:
         """What else a pause does to this node."""
 
-    def resumed(self) -> None:
-        """What else a resume does to this node."""
+    def resumed(self, pause_s: float, held: list[Any]) -> None:
+        """What else a resume does to this node: work under way that is not ``held`` still owes the pause."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from evsim.event import kind_of
+from evsim.kinds import kind_of
 from evsim.history import split_key
 from evsim.laws import Constant, Duration, Exponential, Zipf
 from evsim.sim.node import Node
@@ -156,7 +156,7 @@ class LivePublisher(Node):
         if epoch != self.epoch:
             return
         if self.frozen:
-            self.hold(self._tick_again, epoch, timer=True)
+            self.hold(self._tick_again, epoch)
             return
         self.publish()
         if self.value.count is None or self.published < self.value.count:
@@ -187,7 +187,7 @@ class LivePublisher(Node):
             if epoch != self.epoch:
                 return
             if self.frozen:
-                self.hold(answered, answer, timer=False)
+                self.hold(answered, answer)
                 return
             step = "failed" if isinstance(answer, Exception) else "handled"
             self._record(self.world.now, self.world.history.code(step, self.name, self.value.to), event, 0)
@@ -210,7 +210,7 @@ class LivePublisher(Node):
         if epoch != self.epoch:
             return
         if self.frozen:
-            self.hold(self._act, epoch, timer=True)
+            self.hold(self._act, epoch)
             return
         if self.value.count is not None and self.published >= self.value.count:
             return
@@ -281,7 +281,7 @@ class LivePublisher(Node):
         if epoch != self.epoch:
             return
         if self.frozen:
-            self.hold(self._play, scripted, timer=False)
+            self.hold(self._play, scripted)
             return
         index = self._known.get(event.id)
         if index is None:

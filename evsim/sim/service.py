@@ -65,6 +65,7 @@ class LiveService(Node):
         self._luck = world.chance.uniforms(f"{value.name} availability")
         self._waiting: dict[int, tuple[int, str, Reply]] = {}
         self._asked = 0
+        self._owed_s: dict[int, float] = {}
         world.live[value.name] = self
 
     def ask(self, event: int, caller: str, reply: Reply) -> None:
@@ -76,7 +77,7 @@ class LiveService(Node):
     def _asked_by(self, question: tuple[int, str, Reply]) -> None:
         event, caller, _ = question
         if self.frozen:
-            self.hold(self._asked_by, question, timer=False)
+            self.hold(self._asked_by, question)
             return
         lucky = self._luck() < self.value.availability
         if self.down or not lucky:
@@ -94,7 +95,10 @@ class LiveService(Node):
         if ticket not in self._waiting:
             return
         if self.frozen:
-            self.hold(self._worked, progress, timer=True)
+            self.hold(self._worked, progress, work=asked == 0)
+            return
+        if asked == 0 and ticket in self._owed_s:
+            self.world.call_in(self._owed_s.pop(ticket), self._worked, progress)
             return
         event = self._waiting[ticket][0]
         if asked == len(self.value.calls):
@@ -125,7 +129,15 @@ class LiveService(Node):
     def _note(self, step: str, caller: str, event: int) -> None:
         self.world.record(self.world.now, self.world.history.code(step, self.name, caller), event, 0)
 
+    def resumed(self, pause_s: float, held: list[Any]) -> None:
+        """Work that was under way takes as much longer as the pause was."""
+        late = {progress[0] for progress in held}
+        for ticket in self._waiting:
+            if ticket not in late:
+                self._owed_s[ticket] = self._owed_s.get(ticket, 0.0) + pause_s
+
     def crashed(self) -> None:
         """Those who wait see their connection end."""
+        self._owed_s.clear()
         for ticket in list(self._waiting):
             self._give_up(ticket, RuntimeError("crashed"))

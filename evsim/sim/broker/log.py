@@ -98,7 +98,7 @@ class LiveLog(Node):
 
     def _turn_away(self, parcel: tuple[int, int]) -> None:
         if self.frozen:
-            self.hold(self.store, parcel, timer=False)
+            self.hold(self.store, parcel)
         else:
             code = self.world.history.code("dropped", self.name)
             self._record(self.world.now, code, parcel[1], 0)
@@ -122,7 +122,7 @@ class LiveLog(Node):
         """Those who waited for the log ask again."""
         self._ring()
 
-    def resumed(self) -> None:
+    def resumed(self, pause_s: float, held: list[Any]) -> None:
         """Those who waited for the log are answered."""
         self._ring()
 
