@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+VALUE_SHOWN = 60
+"""Longer values are cut in a sentence."""
+
 KNOWN_SHOWN = 12
 """So many known names are listed when none is near to the one given."""
 
@@ -77,3 +80,12 @@ def did_you_mean(given: object, known: Iterable[str]) -> str:
         return ""
     more = f" and {len(names) - KNOWN_SHOWN} more" if len(names) > KNOWN_SHOWN else ""
     return f"; known: {', '.join(names[:KNOWN_SHOWN])}{more}"
+
+
+def shown(value: object) -> str:
+    """A value as a sentence may quote it: one line, not long, whatever it is."""
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # noqa: BLE001 - a value that cannot even be shown is still to be refused politely
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= VALUE_SHOWN else f"{text[: VALUE_SHOWN - 1]}…"
