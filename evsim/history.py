@@ -12,7 +12,7 @@ import io
 import json
 import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -86,13 +86,13 @@ class History:
         self._codes: dict[tuple[str, str, str], int] = {}
         self._template_codes: dict[tuple[Any, ...], int] = {}
         self._text_codes: dict[str, int] = {}
-        self._event_count = 0
         self._cache: dict[str, tuple[int, Any]] = {}
         self.record = self._recorder()
+        self.new_event = self._eventer(0)
 
     # ---------------------------------------------------------------- writing
 
-    def _recorder(self) -> Any:
+    def _recorder(self) -> Callable[..., None]:
         """The one function that records: ``record(time, code, event=-1, number=0)``; a row is whole or absent."""
         write, pack = self._rows.write, _pack_row
 
@@ -100,6 +100,11 @@ class History:
             write(pack(time, code, event, number))
 
         return record
+
+    def record_run(self, time: float, code: int, events: list[int], number: int) -> None:
+        """Record the same of many events at once, with numbers that count up from ``number``."""
+        pack = _pack_row
+        self._rows.write(b"".join([pack(time, code, event, n) for n, event in enumerate(events, number)]))
 
     def code(self, step: str, node: str, place: str = "") -> int:
         """The code of (step, node, place), made on first use."""
@@ -119,23 +124,31 @@ class History:
             self.templates.append(Template(*key))
         return code
 
-    def new_event(  # noqa: PLR0913
-        self,
-        timestamp: float,
-        template: int,
-        n: int,
-        key: int = -1,
-        causation: int = -1,
-        correlation: int = -1,
-        data: Mapping[str, Any] | None = None,
-    ) -> int:
-        """Add an event by its numbers, as the simulator does: its id is ``stem.n``, its key ``key_stem-key``."""
-        self._table.write(_pack_event(timestamp, template, n, key, causation, correlation))
-        index = self._event_count
-        self._event_count = index + 1
-        if data:
-            self.data[index] = data
-        return index
+    def _eventer(self, count: int) -> Callable[..., int]:
+        """``new_event(timestamp, template, n, key=-1, causation=-1, correlation=-1, data=None)``: its index.
+
+        Adds an event by its numbers, as the simulator does: its id is ``stem.n``, its key ``key_stem-key``.
+        """
+        write, pack, payloads = self._table.write, _pack_event, self.data
+
+        def new_event(
+            timestamp: float,
+            template: int,
+            n: int,
+            key: int = -1,
+            causation: int = -1,
+            correlation: int = -1,
+            data: Mapping[str, Any] | None = None,
+        ) -> int:
+            nonlocal count
+            write(pack(timestamp, template, n, key, causation, correlation))
+            index = count
+            count = index + 1
+            if data:
+                payloads[index] = data
+            return index
+
+        return new_event
 
     def add(self, event: Event) -> int:
         """Add any valid event and return its index."""
@@ -219,7 +232,7 @@ class History:
     @property
     def event_count(self) -> int:
         """How many events the run has made."""
-        return self._event_count
+        return self._table.tell() // EVENT.itemsize
 
     @property
     def nbytes(self) -> int:
@@ -344,7 +357,7 @@ class History:
     @property
     def events(self) -> Iterator[Event]:
         """Every event of the run, in the order in which they were made."""
-        return (self.event_at(index) for index in range(self._event_count))
+        return (self.event_at(index) for index in range(self.event_count))
 
     def _matching(self, text: str, field: str, split: Any, number: str) -> np.ndarray:
         """Indexes of events whose id or key is this text: compare the stem, then the number."""
@@ -378,9 +391,9 @@ class History:
         return int(self.indexes(event_id)[0])
 
     def _some_ids(self) -> str:
-        if not self._event_count:
+        if not self.event_count:
             return ", which has no events at all"
-        shown = min(self._event_count, _NAMES_SHOWN)
+        shown = min(self.event_count, _NAMES_SHOWN)
         ids = ", ".join(f"{self.id_of(i)} (key {self.key_of(i)})" for i in range(shown))
         return f"; it begins with {ids}"
 
@@ -442,7 +455,7 @@ class History:
         """Fill an empty history from its kept parts (see ``evsim.archive``, which has checked them)."""
         self._rows.write(rows)
         self._table.write(table)
-        self._event_count = len(table) // EVENT.itemsize
+        self.new_event = self._eventer(self.event_count)
         for words in tables["whats"]:
             self.code(*words)
         for words in tables["templates"]:
@@ -454,7 +467,7 @@ class History:
         return self
 
     def __repr__(self) -> str:
-        return f"History({len(self)} records of {self._event_count} events, digest {self.digest()[:12]})"
+        return f"History({len(self)} records of {self.event_count} events, digest {self.digest()[:12]})"
 
 
 class Records:

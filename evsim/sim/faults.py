@@ -102,7 +102,7 @@ class Crash(_OnPart):
     def begin(self, world: World) -> None:
         """Schedule the crash, or lie in wait."""
         if self.at_s is not None:
-            world.call_at(max(self.at_s, world.now), self._strike, world)
+            world.plan_at(max(self.at_s, world.now), self._strike, world)
             return
         trap = _Trap(self, world)
         for member in nodes_of(world, self.part):
@@ -116,7 +116,7 @@ class Crash(_OnPart):
         """Crash one node and schedule its return."""
         node.crash()
         if self.down_s is not None:
-            world.call_in(self.down_s, lambda _: node.restart())
+            world.plan_in(self.down_s, lambda _: node.restart())
 
 
 class _Trap:
@@ -150,12 +150,12 @@ class Pause(_OnPart):
 
     def begin(self, world: World) -> None:
         """Schedule the pause."""
-        world.call_at(max(self.at_s, world.now), self._freeze, world)
+        world.plan_at(max(self.at_s, world.now), self._freeze, world)
 
     def _freeze(self, world: World) -> None:
         for node in nodes_of(world, self.part):
             node.pause()
-            world.call_in(self.for_s, lambda _, node=node: node.resume())
+            world.plan_in(self.for_s, lambda _, node=node: node.resume())
 
 
 class Join(Fault):
@@ -171,7 +171,7 @@ class Join(Fault):
 
     def begin(self, world: World) -> None:
         """Schedule the newcomer."""
-        world.call_at(max(self.at_s, world.now), lambda _: world.find(self.part).join())
+        world.plan_at(max(self.at_s, world.now), lambda _: world.find(self.part).join())
 
 
 class Leave(_OnPart):
@@ -187,7 +187,7 @@ class Leave(_OnPart):
 
     def begin(self, world: World) -> None:
         """Schedule the farewell."""
-        world.call_at(max(self.at_s, world.now), lambda _: [node.leave() for node in nodes_of(world, self.part)])  # type: ignore[attr-defined]
+        world.plan_at(max(self.at_s, world.now), lambda _: [node.leave() for node in nodes_of(world, self.part)])  # type: ignore[attr-defined]
 
 
 class _OnLink(Fault):
@@ -209,9 +209,9 @@ class _OnLink(Fault):
     def begin(self, world: World) -> None:
         """Schedule the beginning, and the end if there is one."""
         at_s, for_s = getattr(self, "at_s", 0.0), getattr(self, "for_s", None)
-        world.call_at(max(at_s, world.now), self.set_in, world)
+        world.plan_at(max(at_s, world.now), self.set_in, world)
         if for_s is not None:
-            world.call_at(max(at_s, world.now) + for_s, self.end_in, world)
+            world.plan_at(max(at_s, world.now) + for_s, self.end_in, world)
 
     def set_in(self, world: World) -> None:
         """From now on."""

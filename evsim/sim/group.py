@@ -70,7 +70,7 @@ class LiveGroup:
         self._present.remove(member)
         for index, owner in enumerate(self.owners):
             if owner is member:
-                self.owners[index] = None
+                self._give(self.log.partitions[index], None)
         member.note(step, self.log.name, self.generation)
         self.rebalance()
 
@@ -81,7 +81,7 @@ class LiveGroup:
     def silent(self, member: LiveMember) -> None:
         """No heartbeat comes from this member any more; unless it is heard of in time, it is expelled."""
         member.silences += 1
-        self.world.call_in(self.value.session_timeout_s, self._expire, (member, member.silences))
+        self.world.plan_in(self.value.session_timeout_s, self._expire, (member, member.silences))
 
     def _expire(self, silence: tuple[LiveMember, int]) -> None:
         member, number = silence
@@ -126,10 +126,17 @@ class LiveGroup:
         count = len(self.log.partitions)
         for partition in self.log.partitions if members else ():
             owner = members[_range_owner(partition.index, count, len(members))]
-            self.owners[partition.index] = owner
+            self._give(partition, owner)
             shares[owner].append(partition)
         for member, share in shares.items():
             member.take(share, self.generation)
+
+    def _give(self, partition: Partition, owner: LiveMember | None) -> None:
+        """Change the owner of a partition: one member of this group at most reads it."""
+        partition.readers = [member for member in partition.readers if member.group is not self]
+        self.owners[partition.index] = owner
+        if owner is not None:
+            partition.readers.append(owner)
 
     # ---------------------------------------------------------------- progress
 
@@ -149,9 +156,15 @@ class LiveGroup:
         if upto <= start:
             return
         self.committed[index] = upto
-        events, base, now, record = cursor.partition.events, cursor.partition.start, self.world.now, self.world.record
-        for offset in range(max(start, base), upto):
-            record(now, cursor.acked, events[offset - base], offset)
+        events, base, record_run = cursor.partition.events, cursor.partition.start, self.world.history.record_run
+        first = max(start, base)
+        record_run(self.world.now, cursor.acked, events[first - base : upto - base], first)
+
+    def tell(self, event: int) -> None:
+        """Somebody may have waited until this event was handled."""
+        watcher = self.watchers.pop(event, None)
+        if watcher is not None:
+            watcher(event)
 
     def miss(self, partition: Partition, gone: int) -> None:
         """Retention is about to delete the oldest ``gone`` events: record those that this group has not come to."""

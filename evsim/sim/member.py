@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
 from evsim.sim.node import Node
@@ -30,6 +31,41 @@ class Cursor:
 class LiveMember(Node):
     """One member. Its memory (cursors, the batch in hand) is lost in a crash; the group's is not."""
 
+    __slots__ = (
+        "_arrive", "_queue", "_ids", "event",
+        "_back",
+        "_call_at",
+        "_due",
+        "_every_s",
+        "_left_s",
+        "_log",
+        "_policy",
+        "_prefetch",
+        "_record",
+        "_send",
+        "_served",
+        "_service",
+        "_ticket",
+        "_turn",
+        "_turnaround",
+        "at",
+        "batch",
+        "busy",
+        "cursor",
+        "cursors",
+        "cut_off",
+        "generation",
+        "giving_up",
+        "group",
+        "handling",
+        "idle",
+        "leaving",
+        "number",
+        "silences",
+        "traps",
+        "waiting",
+    )
+
     def __init__(self, world: World, name: str, number: int, group: LiveGroup, handling: Handling | None) -> None:
         super().__init__(world, name)
         value = group.value
@@ -46,13 +82,15 @@ class LiveMember(Node):
         self.cursor: Cursor
         self.batch: list[int] = []
         self.at = 0
+        self.event = -1
         self.traps: list[Any] = []
         self._turn = 0
-        self._owed_s = 0.0
-        self._serving = False
+        self._ticket = 0
+        self._due = -1.0
+        self._left_s: float | None = None
         self._prefetch = value.prefetch
         self._log = group.log
-        self._link = world.link(group.log.name, name)
+        self._send = world.link(group.log.name, name).send
         self._back = world.link(name, group.log.name)
         self._service = world.draws(f"{name} service", value.service_s)
         self._turnaround = world.draws(f"{name} turnaround", value.turnaround_s) if value.has_turnaround else None
@@ -60,6 +98,7 @@ class LiveMember(Node):
         self._every_s = 0.0 if isinstance(value.commit, str) else value.commit.every_s
         self._record = world.record
         self._call_at = world.call_at
+        self._queue, self._ids = world._queue, world._eid.__next__
         self._arrive, self._served = self.arrive, self.served
         world.live[name] = self
 
@@ -122,7 +161,7 @@ class LiveMember(Node):
 
     def _go(self) -> None:
         if self._every_s:
-            self.world.call_in(self._every_s, self._tick, self.epoch)
+            self.world.plan_in(self._every_s, self._tick, self.epoch)
         self.fetch()
 
     def position_of(self, partition: Partition) -> int:
@@ -142,18 +181,17 @@ class LiveMember(Node):
     # ---------------------------------------------------------------- one delivery
 
     def fetch(self) -> None:
-        """Ask for the next events of the next partition that has any; wait for the bell when none has."""
+        """Look for work, if we may: a member that is down, busy or about to give up its partitions may not."""
         self.idle = False
-        cursors, log = self.cursors, self._log
-        if self.down or self.frozen or self.giving_up or self.busy:
-            return
+        if self.up and not self.busy and not self.giving_up:
+            self.look()
+
+    def look(self) -> None:
+        """Fetch the next events of the next partition that has any; wait for the bell when none has."""
         if self.generation != self.group.generation:
             self.appear()
             return
-        for _ in cursors:
-            turn = self._turn
-            cursor = cursors[turn]
-            self._turn = turn + 1 if turn + 1 < len(cursors) else 0
+        for cursor in self.cursors if self._turn == 0 else self._in_turn():
             partition = cursor.partition
             skip = cursor.position - partition.start
             if skip < 0:
@@ -163,21 +201,35 @@ class LiveMember(Node):
         else:
             self.idle = True
             return
-        if log.down or log.frozen or self.cut_off:
+        if self.cut_off or not self._log.up:
             self.idle = True
             return
-        self.busy = True
-        self.cursor = cursor
+        self.idle, self.busy = False, True
+        self.cursor, self.at = cursor, -1
+        if len(self.cursors) > 1:
+            self._turn = self.cursors.index(cursor) + 1
         self.batch = partition.events[skip : skip + self._prefetch]
-        self.at = -1
-        if not self._link.send(self._arrive, self.epoch, self.batch[0]):
+        if not self._send(self._arrive, self.epoch, self.batch[0]):
             self.world.call_in(FETCH_AGAIN_S, self._fetch_again, self.epoch)
+
+    def _in_turn(self) -> list[Cursor]:
+        """Our partitions, beginning behind the one that was read last: each gets its turn."""
+        return self.cursors[self._turn :] + self.cursors[: self._turn]
+
+    def _fetch_again(self, epoch: int) -> None:
+        if epoch == self.epoch:
+            self.busy = False
+            self.fetch()
 
     def _reset(self, cursor: Cursor) -> int:
         """Retention has passed us while we were at work: go on where ``auto_offset_reset`` says."""
         partition = cursor.partition
         cursor.position = partition.start if self.group.value.auto_offset_reset == "earliest" else partition.end
         return cursor.position - partition.start
+
+    def _in_turn(self) -> list[Cursor]:
+        """Our partitions, beginning behind the one that was read last: each gets its turn."""
+        return self.cursors[self._turn :] + self.cursors[: self._turn]
 
     def _fetch_again(self, epoch: int) -> None:
         if epoch == self.epoch:
@@ -197,17 +249,18 @@ class LiveMember(Node):
         self._begin()
 
     def _begin(self) -> None:
-        cursor, event = self.cursor, self.batch[self.at]
+        cursor = self.cursor
+        self.event = event = self.batch[self.at]
         if self.handling is not None and self.handling.skips(self, event):
-            self._record(self.world._now, cursor.skipped, event, cursor.position)  # noqa: SLF001
+            self._record(self.world._now, cursor.skipped, event, cursor.position)
             self.world.call_in(0.0, self._skipped, self.epoch)
             return
-        now = self.world._now  # noqa: SLF001 - the hot path of every event
+        now = self.world._now
         self._record(now, cursor.delivered, event, cursor.position)
         if self.traps and self.trapped("delivered", event):
             return
-        self._serving = True
-        self._call_at(now + self._service(), self._served, self.epoch)
+        self._due = due = now + self._service()
+        heappush(self._queue, (due, 1, self._ids(), self._served, self._ticket))
 
     def _skipped(self, epoch: int) -> None:
         if epoch != self.epoch:
@@ -217,23 +270,17 @@ class LiveMember(Node):
             return
         self.finish()
 
-    def served(self, epoch: int) -> None:
+    def served(self, ticket: int) -> None:
         """The service time is over: let the handler act, then pass the rest of the five steps."""
-        if epoch != self.epoch:
+        if ticket != self._ticket:
             return
-        if self.frozen:
-            self.hold(self._served, epoch, work=True)
-            return
-        if self._owed_s:
-            owed_s, self._owed_s = self._owed_s, 0.0
-            self.world.call_in(owed_s, self._served, epoch)
-            return
-        self._serving = False
-        event = self.batch[self.at]
+        event = self.event
         if self.handling is not None:
+            self._due = -1.0
             self.handling.begin(self, event)
             return
-        self._record(self.world._now, self.cursor.handled, event, self.cursor.position)  # noqa: SLF001
+        cursor = self.cursor
+        self._record(self.world._now, cursor.handled, event, cursor.position)
         if self.traps and any(self.trapped(step, event) for step in ("handled", "saved", "sent")):
             return
         self.finish()
@@ -244,32 +291,29 @@ class LiveMember(Node):
 
     def finish(self) -> None:
         """The event is dealt with: move the position, acknowledge by the policy, turn to the next."""
-        cursor, event = self.cursor, self.batch[self.at]
+        cursor = self.cursor
         cursor.position += 1
-        watchers = self.group.watchers
-        if watchers and event in watchers:
-            watchers.pop(event)(event)
+        if self.group.watchers:
+            self.group.tell(self.event)
         if self._policy == "after":
             self.commit(cursor, cursor.position)
-        if self.traps and self.trapped("acked", event):
+        if self.traps and self.trapped("acked", self.event):
             return
         self.at += 1
         if self.giving_up:
             self._release()
-        elif self.at < len(self.batch):
+            return
+        if self.at < len(self.batch):
             self._begin()
-        else:
-            self._end_batch(cursor)
-
-    def _end_batch(self, cursor: Cursor) -> None:
+            return
         if self._policy == "batch":
             self.commit(cursor, cursor.position)
         self.at = -1
-        if self._turnaround is not None:
-            self._call_at(self.world.now + self._turnaround(), self._turned, self.epoch)
-        else:
+        if self._turnaround is None:
             self.busy = False
-            self.fetch()
+            self.look()
+        else:
+            self._call_at(self.world.now + self._turnaround(), self._turned, self.epoch)
 
     def _turned(self, epoch: int) -> None:
         if epoch != self.epoch:
@@ -298,7 +342,7 @@ class LiveMember(Node):
             self.hold(self._tick, epoch)
             return
         self._commit_all()
-        self.world.call_in(self._every_s, self._tick, epoch)
+        self.world.plan_in(self._every_s, self._tick, epoch)
 
     def fenced(self, cursor: Cursor, upto: int) -> None:
         """The group has refused a commit: somebody else owns the partition now. Join again."""
@@ -315,7 +359,8 @@ class LiveMember(Node):
     def _forget(self) -> None:
         self.epoch += 1
         self.cursors, self.batch = [], []
-        self._serving, self._owed_s = False, 0.0
+        self._ticket += 1
+        self._left_s = None
         self.busy = self.idle = self.giving_up = self.waiting = False
 
     # ---------------------------------------------------------------- what befalls a member
@@ -336,15 +381,20 @@ class LiveMember(Node):
         self.appear()
 
     def paused(self) -> None:
-        """The group hears nothing more."""
+        """Work stops where it is; the group hears nothing more."""
         self.idle = False
+        if self._handling_now() and self._due >= self.world.now:
+            self._left_s = self._due - self.world.now
+            self._ticket += 1
         self.group.silent(self)
 
-    def resumed(self, pause_s: float, held: list[Any]) -> None:
+    def resumed(self) -> None:
         """If nobody has taken over meanwhile, go on; a zombie will learn it from a refused commit or an empty fetch."""
         self.silences += 1
-        if self._serving and not held:
-            self._owed_s += pause_s
+        if self._left_s is not None:
+            self._due = self.world.now + self._left_s
+            self._left_s = None
+            self._call_at(self._due, self._served, self._ticket)
         if not self.busy:
             self.appear()
         elif self.giving_up and not self._handling_now():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heappush
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -58,7 +59,7 @@ def part_of_known(name: str, parts: Any) -> str:
 class LiveLink:
     """One direction between two nodes. ``send`` calls ``fn(arg)`` at the other end, later or never."""
 
-    __slots__ = ("_call_at", "_draw", "_last", "cut", "end", "faults", "name", "plain", "start", "world")
+    __slots__ = ("_call_at", "_queue", "_ids", "_draw", "_last", "cut", "end", "faults", "name", "plain", "start", "world")
 
     def __init__(self, world: World, start: str, end: str, value: Link) -> None:
         self.world, self.start, self.end = world, start, end
@@ -67,6 +68,7 @@ class LiveLink:
         still = isinstance(law, Constant) and law.value == 0
         self._draw: Callable[[], float] | None = None if still else world.draws(f"link {self.name}", law)
         self._call_at = world.call_at
+        self._queue, self._ids = world._queue, world._eid.__next__
         self._last = 0.0
         self.cut = 0
         self.faults: list[Any] = []
@@ -80,15 +82,16 @@ class LiveLink:
         """Let ``arg`` travel to ``fn``; False when it was lost on the way (and recorded as dropped)."""
         if not self.plain:
             return self._send_through_faults(fn, arg, event)
-        draw = self._draw
-        if draw is None and self._last <= self.world._now:  # noqa: SLF001 - the hot path of every event
+        if self._draw is not None:
+            arrival = self.world._now + self._draw()
+            if arrival < self._last:
+                arrival = self._last
+            self._last = arrival
+            heappush(self._queue, (arrival, 1, self._ids(), fn, arg))
+        elif self._last <= self.world._now:
             fn(arg)
-            return True
-        arrival = self.world._now + (draw() if draw is not None else 0.0)  # noqa: SLF001
-        if arrival < self._last:
-            arrival = self._last
-        self._last = arrival
-        self._call_at(arrival, fn, arg)
+        else:
+            self._call_at(self._last, fn, arg)
         return True
 
     def _send_through_faults(self, fn: Callable[[Any], None], arg: Any, event: int) -> bool:

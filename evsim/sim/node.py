@@ -10,26 +10,23 @@ if TYPE_CHECKING:
 
 
 class Node:
-    """A live thing with a name that may be down or frozen.
+    """A live thing with a name that is ``up``, or else ``down`` or ``frozen``.
 
     Whatever waits for a node carries the node's ``epoch``; a crash starts a new epoch, so that what was under way
-    before it is ignored. What falls due while the node is frozen is held until it resumes: work under way goes on for
-    the time that it still needed, while alarms (which the clock of a stopped process keeps) ring at once.
+    before it is ignored. What comes while the node is frozen is held until it resumes, and so are alarms, which the
+    clock of a stopped process keeps. Work under way takes as much longer as the pause.
     """
+
+    __slots__ = ("_held", "down", "epoch", "frozen", "name", "up", "world")
 
     def __init__(self, world: World, name: str) -> None:
         self.world = world
         self.name = name
+        self.up = True
         self.down = False
         self.frozen = False
         self.epoch = 0
-        self._frozen_at = 0.0
-        self._held: list[tuple[Callable[[Any], None], Any, float]] = []
-
-    @property
-    def up(self) -> bool:
-        """Neither down nor frozen."""
-        return not (self.down or self.frozen)
+        self._held: list[tuple[Callable[[Any], None], Any]] = []
 
     def note(self, step: str, place: str = "", number: int = 0) -> None:
         """Record something that befell this node."""
@@ -40,7 +37,7 @@ class Node:
         if self.down:
             return
         self.note("crashed")
-        self.down, self.frozen = True, False
+        self.up, self.down, self.frozen = False, True, False
         self.epoch += 1
         self._held.clear()
         self.crashed()
@@ -49,7 +46,7 @@ class Node:
         """Come back with what the disk holds."""
         if not self.down:
             return
-        self.down = False
+        self.up, self.down = True, False
         self.note("restarted")
         self.restarted()
 
@@ -57,23 +54,23 @@ class Node:
         """Freeze: nothing is done and nothing is lost until ``resume``."""
         if self.up:
             self.note("paused")
-            self.frozen, self._frozen_at = True, self.world.now
+            self.up, self.frozen = False, True
             self.paused()
 
     def resume(self) -> None:
         """Go on where ``pause`` stopped."""
         if not self.frozen:
             return
-        self.frozen = False
+        self.up, self.frozen = True, False
         self.note("resumed")
         held, self._held = self._held, []
-        for fn, arg, left_s in held:
-            self.world.call_in(left_s, fn, arg)
-        self.resumed(self.world.now - self._frozen_at, [arg for _, arg, left_s in held if left_s])
+        for fn, arg in held:
+            self.world.call_in(0.0, fn, arg)
+        self.resumed()
 
-    def hold(self, fn: Callable[[Any], None], arg: Any, *, work: bool = False) -> None:
-        """Keep what fell due while frozen: work still needs its rest, an arrival or an alarm is due at once."""
-        self._held.append((fn, arg, self.world.now - self._frozen_at if work else 0.0))
+    def hold(self, fn: Callable[[Any], None], arg: Any) -> None:
+        """Keep what has come, or an alarm that has rung, until the node resumes."""
+        self._held.append((fn, arg))
 
     def crashed(self) -> None:
         """What else a crash does to this node."""
@@ -84,5 +81,5 @@ class Node:
     def paused(self) -> None:
         """What else a pause does to this node."""
 
-    def resumed(self, pause_s: float, held: list[Any]) -> None:
-        """What else a resume does to this node: work under way that is not ``held`` still owes the pause."""
+    def resumed(self) -> None:
+        """What else a resume does to this node."""

@@ -19,10 +19,11 @@ class Outlet:
 
     def __init__(self, world: World, node: str, log: LiveLog) -> None:
         self._world, self._log, self._node = world, log, node
+        self._stores = [partition.store for partition in log.partitions]
         self._of = log.partitioner.of
         self._link = world.link(node, log.name)
         self._published = world.history.code("published", node, log.name)
-        self._spread: Callable[[], float] | None = None
+        self._any = world.chance.uniforms(f"{node} spread over {log.name}")
 
     def publish(self, event: int) -> None:
         """Record an event as published and send it on its way."""
@@ -32,19 +33,10 @@ class Outlet:
     def forward(self, event: int) -> None:
         """Send an event on its way without publishing it anew."""
         stem, number = self._world.history.key_parts(event)
-        self._link.send(self._log.store, (self.partition(stem, number), event), event)
+        self._link.send(self.store_of(stem, number), event, event)
 
-    def partition(self, stem: str | None, number: int) -> int:
-        """The partition of a key, given as stem and number."""
-        if stem is None:
-            return self.any_partition()
-        return self._of(stem, number)
-
-    def any_partition(self) -> int:
-        """A partition for an event that has no key."""
-        count = len(self._log.partitions)
-        if count == 1:
-            return 0
-        if self._spread is None:
-            self._spread = self._world.chance.uniforms(f"{self._node} spread over {self._log.name}")
-        return int(self._spread() * count)
+    def store_of(self, stem: str | None, number: int) -> Callable[[int], None]:
+        """What stores an event with this key, given as stem and number, in its partition."""
+        if stem is not None:
+            return self._stores[self._of(stem, number)]
+        return self._stores[int(self._any() * len(self._stores))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from heapq import heappush
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -82,11 +83,40 @@ class Publisher(Part):
 class LivePublisher(Node):
     """A publisher at work."""
 
+    __slots__ = (
+        "_call_at", "_queue", "_ids",
+        "_code",
+        "_count",
+        "_draw_data",
+        "_first",
+        "_fixed",
+        "_gap",
+        "_keys",
+        "_known",
+        "_new_event",
+        "_outlet",
+        "_own",
+        "_record",
+        "_script",
+        "_send",
+        "_stem",
+        "_store_of",
+        "_sync",
+        "_target",
+        "_template",
+        "_think",
+        "_tick_again",
+        "published",
+        "value",
+    )
+
     def __init__(self, world: World, value: Publisher) -> None:
         super().__init__(world, value.name)
         self.value = value
         self.published = 0
-        self._tick_again = self.tick
+        self._tick_again, self._call_at = self.tick, world.call_at
+        self._count = value.count
+        self._queue, self._ids = world._queue, world._eid.__next__
         world.live[value.name] = self
 
     # ---------------------------------------------------------------- the start
@@ -96,14 +126,14 @@ class LivePublisher(Node):
         value, world = self.value, self.world
         self._record, self._new_event = world.record, world.history.new_event
         self._target = world.find(value.to)
-        self._sync = not hasattr(self._target, "store")
+        self._sync = not hasattr(self._target, "partitions")
         self._code = world.history.code("published", self.name, value.to)
         self._draw_data = self._payload()
         self._prepare_key()
         if not self._sync:
             self._outlet = Outlet(world, self.name, self._target)
-            self._link = world.link(self.name, value.to)
-            self._store = self._target.store
+            self._store_of = self._outlet.store_of
+            self._send = world.link(self.name, value.to).send
         if value.replay is not None:
             self._start_replay()
         elif value.clients is not None:
@@ -158,26 +188,22 @@ class LivePublisher(Node):
         if self.frozen:
             self.hold(self._tick_again, epoch)
             return
-        self.publish()
-        if self.value.count is None or self.published < self.value.count:
-            world = self.world
-            world.call_at(world._now + self._gap(), self._tick_again, epoch)  # noqa: SLF001 - the hot path
-
-    def publish(self) -> int:
-        """Make one event, record it and send it; its index."""
+        now = self.world._now
         n = self.published = self.published + 1
-        keys = self._keys
-        number = n if self._own else int(keys()) if keys is not None else self._fixed
-        now = self.world._now  # noqa: SLF001 - the hot path of every event
-        data = self._draw_data() if self._draw_data is not None else None
-        event: int = self._new_event(now, self._template, n, number, -1, -1, data)
+        number = n if self._own else self._number()
+        data = None if self._draw_data is None else self._draw_data()
+        event = self._new_event(now, self._template, n, number, -1, -1, data)
         self._record(now, self._code, event, 0)
         if self._sync:
             self._ask(event)
         else:
-            partition = self._outlet.partition(self._stem, number)
-            self._link.send(self._store, (partition, event), event)
-        return event
+            self._send(self._store_of(self._stem, number), event, event)
+        if n != self._count:
+            heappush(self._queue, (now + self._gap(), 1, self._ids(), self._tick_again, epoch))
+
+    def _number(self) -> int:
+        """The number of the next key, where it is not that of the event."""
+        return self._fixed if self._keys is None else int(self._keys())
 
     def _ask(self, event: int, then: Callable[[int], None] | None = None) -> None:
         """Ask the service, and record how it ended for the one who asked."""
@@ -224,14 +250,15 @@ class LivePublisher(Node):
             event = self._reserve()
             group = self.world.find(self.value.awaits).group
             group.watchers[event] = lambda _: self._rest(epoch)
-            self._send(event)
+            self._outlet.forward(event)
         else:
             event = self._reserve()
-            self._link.send(self._stored_then_rest, (self._route(event), event, epoch), event)
+            store = self._store_of(*self.world.history.key_parts(event))
+            self._send(self._stored_then_rest, (store, event, epoch), event)
 
-    def _stored_then_rest(self, parcel: tuple[int, int, int]) -> None:
-        partition, event, epoch = parcel
-        self._store((partition, event))
+    def _stored_then_rest(self, parcel: tuple[Callable[[int], None], int, int]) -> None:
+        store, event, epoch = parcel
+        store(event)
         self.world.link(self.value.to, self.name).send(self._rest, epoch)
 
     def _act_synchronously(self, epoch: int) -> None:
@@ -244,17 +271,11 @@ class LivePublisher(Node):
     def _reserve(self) -> int:
         """Make one event and record it as published, without sending it yet."""
         n = self.published = self.published + 1
-        number = n if self._own else int(self._keys()) if self._keys is not None else self._fixed
+        number = n if self._own else self._number()
         data = self._draw_data() if self._draw_data is not None else None
         event: int = self._new_event(self.world.now, self._template, n, number, -1, -1, data)
         self._record(self.world.now, self._code, event, 0)
         return event
-
-    def _route(self, event: int) -> int:
-        return self._outlet.partition(*self.world.history.key_parts(event))
-
-    def _send(self, event: int) -> None:
-        self._link.send(self._store, (self._route(event), event), event)
 
     # ---------------------------------------------------------------- a dataset once more
 

@@ -65,7 +65,8 @@ class LiveService(Node):
         self._luck = world.chance.uniforms(f"{value.name} availability")
         self._waiting: dict[int, tuple[int, str, Reply]] = {}
         self._asked = 0
-        self._owed_s: dict[int, float] = {}
+        self._frozen_at = 0.0
+        self._due: dict[int, float] = {}
         world.live[value.name] = self
 
     def ask(self, event: int, caller: str, reply: Reply) -> None:
@@ -87,7 +88,8 @@ class LiveService(Node):
         self._asked += 1
         self._waiting[self._asked] = question
         self._note("called", caller, event)
-        self.world.call_in(self._work(), self._worked, (self._asked, 0))
+        self._due[self._asked] = self.world.now + self._work()
+        self.world.call_at(self._due[self._asked], self._worked, (self._asked, 0))
 
     def _worked(self, progress: tuple[int, int]) -> None:
         """The own work, or one more of the called services, is done: ask the next, or answer."""
@@ -95,14 +97,15 @@ class LiveService(Node):
         if ticket not in self._waiting:
             return
         if self.frozen:
-            self.hold(self._worked, progress, work=asked == 0)
+            self.hold(self._worked, progress)
             return
-        if asked == 0 and ticket in self._owed_s:
-            self.world.call_in(self._owed_s.pop(ticket), self._worked, progress)
+        if asked == 0 and self.world.now < self._due[ticket]:
+            self.world.call_at(self._due[ticket], self._worked, progress)
             return
         event = self._waiting[ticket][0]
         if asked == len(self.value.calls):
             question = self._waiting.pop(ticket)
+            del self._due[ticket]
             self._note("answered", question[1], event)
             self._answer(question, True)
             return
@@ -117,6 +120,7 @@ class LiveService(Node):
 
     def _give_up(self, ticket: int, problem: Exception) -> None:
         question = self._waiting.pop(ticket, None)
+        self._due.pop(ticket, None)
         if question is not None:
             self._note("failed", question[1], question[0])
             self._answer(question, Unavailable(f"{self.name} failed: {problem}"))
@@ -129,15 +133,18 @@ class LiveService(Node):
     def _note(self, step: str, caller: str, event: int) -> None:
         self.world.record(self.world.now, self.world.history.code(step, self.name, caller), event, 0)
 
-    def resumed(self, pause_s: float, held: list[Any]) -> None:
+    def paused(self) -> None:
+        """Remember since when nothing moves."""
+        self._frozen_at = self.world.now
+
+    def resumed(self) -> None:
         """Work that was under way takes as much longer as the pause was."""
-        late = {progress[0] for progress in held}
-        for ticket in self._waiting:
-            if ticket not in late:
-                self._owed_s[ticket] = self._owed_s.get(ticket, 0.0) + pause_s
+        pause_s = self.world.now - self._frozen_at
+        for ticket, due in self._due.items():
+            if due >= self._frozen_at:
+                self._due[ticket] = due + pause_s
 
     def crashed(self) -> None:
         """Those who wait see their connection end."""
-        self._owed_s.clear()
         for ticket in list(self._waiting):
             self._give_up(ticket, RuntimeError("crashed"))

@@ -1,9 +1,8 @@
 """The world of a run: its clock, its run loop, its chance, and the one function that records.
 
 A ``World`` is a ``simpy.Environment``: users' own processes, events and resources run in it unchanged. Our parts do not
-spend a process on each message: they schedule *light calls* on the same heap, five-tuples ``(time, priority, id, fn,
-arg)`` beside SimPy's four-tuples ``(time, priority, id, event)``. The id is unique, so that the two never compare
-further, and ties break by order of scheduling.
+spend a process on each message: they schedule *light calls* on SimPy's own heap, ``(time, priority, id, fn, arg)``; a
+SimPy event is the light call that runs its callbacks. The id is unique, so that ties break by order of scheduling.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ from simpy.events import NORMAL, URGENT
 from evsim.chance import Chance
 from evsim.errors import BadScenario, UnknownName, did_you_mean
 from evsim.history import History
+from evsim.sim.agenda import Agenda
 from evsim.sim.network import LiveLink, Link
 
 if TYPE_CHECKING:
     from evsim.event import Event
     from evsim.sim.part import Part
 
-_LIGHT = 5
 _AT_ONCE = -1
 Datasets = Callable[[str], Iterable[tuple[float, "Event"]]]
 
@@ -41,6 +40,8 @@ class World(simpy.Environment):
         super().__init__(initial_time)
         self.history = History()
         self.record = self.history.record
+        self.call_at = self._caller()
+        self.plan_at = Agenda(self).add
         self.chance = Chance(seed)
         self.load = load
         self.parts: dict[str, Part] = {}
@@ -51,32 +52,41 @@ class World(simpy.Environment):
 
     # ---------------------------------------------------------------- time
 
-    def call_at(self, time: float, fn: Callable[[Any], None], arg: Any = None) -> None:
-        """Call ``fn(arg)`` at the simulated ``time``, in seconds; the cheapest thing that can happen in a world."""
-        heappush(self._queue, (time, NORMAL, next(self._eid), fn, arg))  # type: ignore[arg-type]
+    def _caller(self) -> Callable[..., None]:
+        """``call_at(time, fn, arg=None)``: call ``fn(arg)`` at the simulated time, in seconds."""
+        queue, following = self._queue, self._eid.__next__
+
+        def call_at(time: float, fn: Callable[[Any], None], arg: Any = None) -> None:
+            heappush(queue, (time, NORMAL, following(), fn, arg))  # type: ignore[arg-type, misc]
+
+        return call_at
 
     def call_in(self, delay_s: float, fn: Callable[[Any], None], arg: Any = None) -> None:
         """Call ``fn(arg)`` after ``delay_s`` seconds."""
-        heappush(self._queue, (self._now + delay_s, NORMAL, next(self._eid), fn, arg))  # type: ignore[arg-type]
+        self.call_at(self._now + delay_s, fn, arg)
+
+    def plan_in(self, delay_s: float, fn: Callable[[Any], None], arg: Any = None) -> None:
+        """Like ``call_in``, for what happens seldom; ``plan_at`` is the like of ``call_at``."""
+        self.plan_at(self._now + delay_s, fn, arg)
+
+    def schedule(self, event: simpy.Event, priority: Any = NORMAL, delay: float = 0) -> None:
+        """Schedule a SimPy event: a light call that runs its callbacks."""
+        heappush(self._queue, (self._now + delay, priority, next(self._eid), self._process, event))  # type: ignore[arg-type, misc]
 
     def step(self) -> None:
         """Do the next thing, a light call or a SimPy event; raise EmptySchedule when there is none."""
         if not self._queue:
             raise EmptySchedule
-        self._do(heappop(self._queue))
+        self._now, _, _, fn, arg = heappop(self._queue)  # type: ignore[misc, assignment]
+        fn(arg)  # type: ignore[operator]
 
-    def _do(self, item: Any) -> None:
-        self._now = item[0]
-        if len(item) == _LIGHT:
-            item[3](item[4])
-            return
-        event = item[3]
+    def _process(self, event: simpy.Event) -> None:
         callbacks, event.callbacks = event.callbacks, None
         for callback in callbacks:
             callback(event)
-        if not event._ok and not hasattr(event, "_defused"):  # noqa: SLF001 - as SimPy's own step does
-            failure = type(event._value)(*event._value.args)  # noqa: SLF001
-            failure.__cause__ = event._value  # noqa: SLF001
+        if not event._ok and not hasattr(event, "_defused"):
+            failure = type(event._value)(*event._value.args)
+            failure.__cause__ = event._value
             raise failure
 
     def run(self, until: Any = None) -> Any:
@@ -99,20 +109,16 @@ class World(simpy.Environment):
         if at <= self.now:
             raise ValueError(f"until ({at}) must be greater than the current simulation time")
         event = simpy.Event(self)
-        event._ok = True  # noqa: SLF001 - SimPy builds its own alarm in the same way
-        event._value = None  # noqa: SLF001
-        heappush(self._queue, (at, URGENT, next(self._eid), event))
+        event._ok = True
+        event._value = None
+        heappush(self._queue, (at, URGENT, next(self._eid), self._process, event))  # type: ignore[arg-type, misc]
         return event
 
     def _loop(self) -> None:
-        queue, light, do = self._queue, _LIGHT, self._do
+        queue, pop = self._queue, heappop
         while queue:
-            item = heappop(queue)
-            if len(item) == light:
-                self._now = item[0]
-                item[3](item[4])  # type: ignore[misc]
-            else:
-                do(item)
+            self._now, _, _, fn, arg = pop(queue)  # type: ignore[misc, assignment]
+            fn(arg)  # type: ignore[operator]
 
     def interrupt(self) -> None:
         """Stop the run before its next event; safe to call from a signal handler, for the heap is whole between them."""

@@ -16,6 +16,7 @@ from evsim.sim.part import Part
 
 if TYPE_CHECKING:
     from evsim.sim.group import LiveGroup
+    from evsim.sim.member import LiveMember
     from evsim.sim.world import World
 
 
@@ -41,19 +42,38 @@ class Log(Part):
 class Partition:
     """One partition: events by offset, of which the first ``start`` are gone."""
 
-    __slots__ = ("events", "groups", "index", "place", "start", "stored", "times")
+    __slots__ = ("_log", "_record", "_stored", "events", "groups", "index", "place", "readers", "start", "times")
 
-    def __init__(self, index: int, place: str, stored: int) -> None:
-        self.index, self.place, self.stored = index, place, stored
+    def __init__(self, log: LiveLog, index: int) -> None:
+        self.index, self.place = index, f"{log.name}/{index}"
+        self._log, self._record = log, log.world.record
+        self._stored = log.world.history.code("stored", log.name, self.place)
         self.events: list[int] = []
         self.times: list[float] = []
         self.start = 0
         self.groups: list[LiveGroup] = []
+        self.readers: list[LiveMember] = []
 
     @property
     def end(self) -> int:
         """The offset that the next event will get."""
         return self.start + len(self.events)
+
+    def store(self, event: int) -> None:
+        """Append an event and ring for those who wait; a log that is down loses what reaches it."""
+        log = self._log
+        if not log.up:
+            log.turn_away(self, event)
+            return
+        events, now = self.events, log.world._now
+        self._record(now, self._stored, event, self.start + len(events))
+        events.append(event)
+        if log.retains:
+            self.times.append(now)
+            log.expire(self)
+        for member in self.readers:
+            if member.idle:
+                member.look()
 
 
 class LiveLog(Node):
@@ -62,13 +82,10 @@ class LiveLog(Node):
     def __init__(self, world: World, value: Log) -> None:
         super().__init__(world, value.name)
         self.value = value
-        code = world.history.code
-        places = [f"{value.name}/{index}" for index in range(value.partitions)]
-        self.partitions = [Partition(i, place, code("stored", value.name, place)) for i, place in enumerate(places)]
+        self.partitions = [Partition(self, index) for index in range(value.partitions)]
         self.partitioner = Partitioner(value.partitions)
         self.groups: list[LiveGroup] = []
-        self._retained = value.retention_s is not None or value.retention_events is not None
-        self._record = world.record
+        self.retains = value.retention_s is not None or value.retention_events is not None
         world.live[value.name] = self
 
     def subscribe(self, group: LiveGroup) -> None:
@@ -77,31 +94,12 @@ class LiveLog(Node):
         for partition in self.partitions:
             partition.groups.append(group)
 
-    def store(self, parcel: tuple[int, int]) -> None:
-        """Append an event, ``(partition, event)``; a log that is down loses what reaches it."""
-        if self.down or self.frozen:
-            self._turn_away(parcel)
-            return
-        index, event = parcel
-        partition = self.partitions[index]
-        events = partition.events
-        now = self.world._now  # noqa: SLF001 - the hot path of every event
-        self._record(now, partition.stored, event, partition.start + len(events))
-        events.append(event)
-        if self._retained:
-            partition.times.append(now)
-            self.expire(partition)
-        for group in partition.groups:
-            member = group.owners[index]
-            if member is not None and member.idle:
-                member.fetch()
-
-    def _turn_away(self, parcel: tuple[int, int]) -> None:
+    def turn_away(self, partition: Partition, event: int) -> None:
+        """An event has come while the log is frozen (it waits) or down (it is lost)."""
         if self.frozen:
-            self.hold(self.store, parcel)
+            self.hold(partition.store, event)
         else:
-            code = self.world.history.code("dropped", self.name)
-            self._record(self.world.now, code, parcel[1], 0)
+            self.world.record(self.world.now, self.world.history.code("dropped", self.name), event, 0)
 
     def expire(self, partition: Partition) -> None:
         """Delete what retention has passed."""
@@ -122,7 +120,7 @@ class LiveLog(Node):
         """Those who waited for the log ask again."""
         self._ring()
 
-    def resumed(self, pause_s: float, held: list[Any]) -> None:
+    def resumed(self) -> None:
         """Those who waited for the log are answered."""
         self._ring()
 
