@@ -63,6 +63,7 @@ $(VENV)/.made:
 $(VENV)/.lab: $(VENV)/.made pyproject.toml
 	@echo 'Installing evsim and JupyterLab into $(VENV) (once, a minute or two) ...'
 	$(pip) --editable .
+	@$(python) -m jupyter labextension disable --level=sys_prefix @jupyterlab/apputils-extension:announcements >/dev/null  # no news pop-up
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml
