@@ -85,7 +85,7 @@ def did_you_mean(given: object, known: Iterable[str]) -> str:
 def shown(value: object) -> str:
     """A value as a sentence may quote it: one line, not long, whatever it is."""
     try:
-        text = " ".join(repr(value).split())
+        text = " ".join(repr(value).splitlines())
     except Exception:  # noqa: BLE001 - a value that cannot even be shown is still to be refused politely
         text = f"a {type(value).__name__}"
     return text if len(text) <= VALUE_SHOWN else f"{text[: VALUE_SHOWN - 1]}…"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, dataclass_transform
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from evsim.errors import BadScenario, did_you_mean
+from evsim.errors import BadScenario, did_you_mean, shown
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator, Sequence
@@ -227,14 +227,14 @@ def _title(cls: Any, given: Any) -> str:
     else:
         kind = given.get("kind") if isinstance(given, dict) else None
         title = next((each.__name__ for each in _values_in(cls) if kind and _tag(each) == kind), "")
-    return f"{title} {name!r}".strip() if isinstance(name, str) else title or "this value"
+    return f"{title} {shown(name)}".strip() if isinstance(name, str) else title or "this value"
 
 
 class _Place:
     """Where a mistake is: the value that owns the setting, and the path to it in the reader's names."""
 
     def __init__(self, cls: Any, detail: ErrorDetails) -> None:
-        self.path = ""
+        self.path = self.around = self.setting = ""
         self.owner: Any = cls if inspect.isclass(cls) and issubclass(cls, BaseModel) else None
         self.nested = False
         self.candidates = _values_in(cls)
@@ -253,6 +253,7 @@ class _Place:
             if only is not None and (step in only.model_fields or last_extra):
                 self.owner, self.nested, inside = only, True, True
             if inside:
+                self.around, self.setting = self.path, step
                 self.path += f".{step}" if self.path else step
                 field = self.owner.model_fields.get(step)
                 self.candidates = _values_in(field.annotation, *field.metadata) if field else []
@@ -287,12 +288,12 @@ def _tag(cls: type[BaseModel]) -> str | None:
 
 def _sentence(place: _Place, details: Sequence[ErrorDetails], title: str) -> str:
     detail = details[0]
-    setting, owner = place.path.rpartition(".")[2], place.owner
-    whose = f"{owner.__name__} in {place.path.rpartition('.')[0]} of {title}" if place.nested and owner else title
+    setting, owner = place.setting, place.owner
+    whose = f"{owner.__name__} in {place.around} of {title}" if place.nested and owner else title
     kind = detail["type"]
     if kind == "extra_forbidden":
         known = positional_fields(owner) if owner else ()
-        return f"'{setting}' is not a setting of {whose}{did_you_mean(setting, known)}"
+        return f"{shown(setting)} is not a setting of {whose}{did_you_mean(setting, known)}"
     if kind == "missing":
         return f"{whose} needs '{setting}', which was not given; add {setting}=…"
     where = f"{title}: {place.path}" if place.path else title
@@ -301,7 +302,7 @@ def _sentence(place: _Place, details: Sequence[ErrorDetails], title: str) -> str
         return f"{where}={_given(detail)}: {reason}" if place.path else f"{where}: {reason}"
     if kind == "union_tag_invalid":
         tags = [tag for tag in map(_tag, place.candidates) if tag]
-        return f"{where} has no kind called '{detail['ctx']['tag']}'{did_you_mean(detail['ctx']['tag'], tags)}"
+        return f"{where} has no kind called {shown(detail['ctx']['tag'])}{did_you_mean(detail['ctx']['tag'], tags)}"
     if kind == "json_invalid":
         return f"{where} should be read from JSON, but this is not JSON: {detail['ctx']['error']}"
     expected = " or ".join(dict.fromkeys(_expected(each, place) for each in details))
@@ -330,8 +331,10 @@ def _expected(detail: ErrorDetails, place: _Place) -> str:
     if kind == "literal_error":
         return str(limits["expected"])
     if kind in NOT_A_VALUE and place.candidates:
-        names = [c.__name__ for c in place.candidates]
-        return names[0] if len(names) == 1 else f"one of {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
+        names = [each.__name__ for each in place.candidates]
+        if len(names) == 1:
+            return f"{'an' if names[0][0] in 'AEIO' else 'a'} {names[0]}"
+        return f"one of {', '.join(names[:8])}{', …' if len(names) > 8 else ''}"
     if kind == "int_from_float":
         return EXPECTED["int"]
     return EXPECTED.get(kind.partition("_")[0]) or _one_line(detail["msg"]).removeprefix("Input should be ")
