@@ -1,0 +1,1 @@
+"""Where the wings meet: scenarios are put together, run, and looked at."""
