@@ -212,7 +212,7 @@ def freeze(value: Any, path: str = "data", depth: int = 1) -> Any:
             _refuse(_short(path), value, "contains half a character; decode the text as UTF-8 before it comes here")
         return str.__str__(value)
     if isinstance(value, int):
-        if not -INTEGER_MAX <= value <= INTEGER_MAX:
+        if not -INTEGER_MAX - 1 <= value <= INTEGER_MAX:
             _refuse(_short(path), value, "does not fit into 64 bits; give it as text")
         return int(value)
     if isinstance(value, float):

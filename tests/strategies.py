@@ -23,7 +23,7 @@ timestamps = st.one_of(
     st.floats(_FIRST_S, math.nextafter(_LAST_S, 0)),
 )
 numbers = st.one_of(
-    st.integers(-INTEGER_MAX, INTEGER_MAX),
+    st.integers(-INTEGER_MAX - 1, INTEGER_MAX),
     st.floats(allow_nan=False, allow_infinity=False),
 )
 scalars = st.one_of(st.none(), st.booleans(), numbers, st.text(max_size=20))

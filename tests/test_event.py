@@ -321,6 +321,10 @@ def test_data_may_be_as_deep_as_it_says():
     assert an_event(data={"deep": nested(DEPTH_MAX - 1)})
 
 
+def test_whole_numbers_of_64_bits_are_kept():
+    assert an_event(data={"least": -(2**63), "most": 2**63 - 1}).data["most"] == 9223372036854775807
+
+
 LINE = an_event().to_json()
 
 
