@@ -22,6 +22,8 @@ from evsim.quantiles import bell, exp, gamma_quantile, log, normal_quantile
 from evsim.value import Value
 
 MOST = 1e12
+Z99 = 2.3263478740408408
+"""99 in 100 standard normal numbers are below this one."""
 Positive = Annotated[float, Field(gt=0, le=MOST)]
 NotNegative = Annotated[float, Field(ge=0, le=MOST)]
 Weights = Annotated[tuple[Positive, ...], Field(min_length=1)]
@@ -171,7 +173,7 @@ class LogNormal(Law):
     @property
     def sigma(self) -> float:
         """The standard deviation of the logarithm."""
-        return float(log(self.p99) - log(self.median)) / float(normal_quantile(0.99)[0])
+        return _log_ratio(self.p99, self.median) / Z99
 
     @property
     def mean(self) -> float:
@@ -185,6 +187,11 @@ class LogNormal(Law):
 
     def numbers(self, uniforms: Array) -> Array:
         return self.median * exp(self.sigma * normal_quantile(uniforms[:, 0]))
+
+
+@lru_cache(maxsize=256)
+def _log_ratio(p99: float, median: float) -> float:
+    return float(log(p99) - log(median))
 
 
 class Gamma(Law):
