@@ -25,8 +25,9 @@ def charge(event: Event, ctx: Context) -> None:
 
 
 def ship(event: Event, ctx: Context) -> None:
-    """Hand the parcel over."""
+    """Hand the parcel over, and say so."""
     ctx.effect("parcel sent")
+    ctx.emit("parcel.sent")
 
 
 HANDLERS: dict[str, Callable[..., Any]] = {"charge": charge, "ship": ship}

@@ -216,7 +216,7 @@ class _OnLink(Fault):
     def set_in(self, world: World) -> None:
         """From now on."""
         for link in self.links(world):
-            link.faults.append(self.on(world, link))
+            link.faults.append(self.at_work(world, link))
             link.settle()
 
     def end_in(self, world: World) -> None:
@@ -225,7 +225,7 @@ class _OnLink(Fault):
             link.faults = [fault for fault in link.faults if fault.value is not self]
             link.settle()
 
-    def on(self, world: World, link: LiveLink) -> Any:
+    def at_work(self, world: World, link: LiveLink) -> Any:
         """The fault at work on one link."""
         raise NotImplementedError
 
@@ -276,7 +276,7 @@ class Drop(_OnLink):
     for_s: float | None = Field(None, gt=0)
     kind: Literal["drop"] = "drop"
 
-    def on(self, world: World, link: LiveLink) -> Any:
+    def at_work(self, world: World, link: LiveLink) -> Any:
         """The fault at work on one link."""
         return _Dropping(world, link, self)
 
@@ -301,7 +301,7 @@ class Duplicate(_OnLink):
         if end is not None and end.kind != "log":
             yield f"{self.title}: only what is sent to a log can be doubled, but {self.end!r} is a {end.kind}; name a log as the end"
 
-    def on(self, world: World, link: LiveLink) -> Any:
+    def at_work(self, world: World, link: LiveLink) -> Any:
         """The fault at work on one link."""
         return _Doubling(world, link, self)
 
@@ -317,7 +317,7 @@ class Delay(_OnLink):
     for_s: float | None = Field(None, gt=0)
     kind: Literal["delay"] = "delay"
 
-    def on(self, world: World, link: LiveLink) -> Any:
+    def at_work(self, world: World, link: LiveLink) -> Any:
         """The fault at work on one link."""
         return _Delaying(world, link, self)
 

@@ -18,12 +18,14 @@ class Link(Part):
     """The way from one part to another: ``Link("shop", "orders", delay_s=Exponential(0.001))``.
 
     Serves both directions unless the other direction has a link of its own. Like a TCP connection, a link keeps order:
-    an event does not arrive before one that was sent earlier. Where no link is given, the way takes no time.
+    an event does not arrive before one that was sent earlier; ``ordered=False`` is for senders that open a connection
+    for each event, as phones do. Where no link is given, the way takes no time.
     """
 
     start: str
     end: str
     delay_s: Duration = Constant(0.0)
+    ordered: bool = True
     name: str | None = None
     kind: Literal["link"] = "link"
 
@@ -59,7 +61,7 @@ def part_of_known(name: str, parts: Any) -> str:
 class LiveLink:
     """One direction between two nodes. ``send`` calls ``fn(arg)`` at the other end, later or never."""
 
-    __slots__ = ("_call_at", "_queue", "_ids", "_draw", "_last", "cut", "end", "faults", "name", "plain", "start", "world")
+    __slots__ = ("_call_at", "_queue", "_ids", "_draw", "_last", "_ordered", "cut", "end", "faults", "name", "plain", "start", "world")
 
     def __init__(self, world: World, start: str, end: str, value: Link) -> None:
         self.world, self.start, self.end = world, start, end
@@ -70,6 +72,7 @@ class LiveLink:
         self._call_at = world.call_at
         self._queue, self._ids = world._queue, world._eid.__next__
         self._last = 0.0
+        self._ordered = value.ordered
         self.cut = 0
         self.faults: list[Any] = []
         self.plain = True
@@ -84,9 +87,10 @@ class LiveLink:
             return self._send_through_faults(fn, arg, event)
         if self._draw is not None:
             arrival = self.world._now + self._draw()
-            if arrival < self._last:
-                arrival = self._last
-            self._last = arrival
+            if self._ordered:
+                if arrival < self._last:
+                    arrival = self._last
+                self._last = arrival
             heappush(self._queue, (arrival, 1, self._ids(), fn, arg))
         elif self._last <= self.world._now:
             fn(arg)
@@ -105,8 +109,10 @@ class LiveLink:
             return False
         for _ in range(copies):
             delay_s = extra_s + (self._draw() if self._draw is not None else 0.0)
-            self._last = max(self.world.now + delay_s, self._last)
-            self._call_at(self._last, fn, arg)
+            arrival = self.world.now + delay_s
+            if self._ordered:
+                arrival = self._last = max(arrival, self._last)
+            self._call_at(arrival, fn, arg)
         return True
 
     def note(self, step: str, event: int = -1) -> None:

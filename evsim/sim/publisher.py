@@ -31,8 +31,8 @@ class Publisher(Part):
     ``replay`` names a dataset whose events are published again as they arrived, ``speed`` times as fast.
     A publisher whose ``to`` is a service asks it and waits for the answer: the synchronous chain, for comparison.
 
-    ``key``: ``"own"`` gives each event a key of its own (``order-1``, ``order-2``…), a ``Zipf`` law draws it, None leaves
-    it out, any other text is the key of all. ``data`` gives the payload: constants, or laws to draw from.
+    ``key``: ``"own"`` gives each event a key of its own (``order-1``, ``order-2``…; ``order-app-1`` where an earlier
+    publisher has taken the plain ones), a ``Zipf`` law draws it, None leaves it out, any other text is the key of all. ``data`` gives the payload: constants, or laws to draw from.
     ``count`` ends after that many events.
     """
 
@@ -156,6 +156,8 @@ class LivePublisher(Node):
         else:
             stem, self._fixed = split_key(value.key)
         self._own = value.key == "own"
+        if self._own and self.world.nouns.setdefault(noun, self.name) != self.name:
+            stem = f"{noun}-{self.name}"
         self._stem = stem
         self._template = self.world.history.template(self.name, self.name, value.type, value.version, stem)
 

@@ -46,6 +46,7 @@ class World(simpy.Environment):
         self.load = load
         self.parts: dict[str, Part] = {}
         self.live: dict[str, Any] = {}
+        self.nouns: dict[str, str] = {}
         self.interrupted = False
         self._links: dict[tuple[str, str], LiveLink] = {}
         self._closed = False
