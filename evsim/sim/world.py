@@ -83,8 +83,13 @@ class World(simpy.Environment):
 
     def _process(self, event: simpy.Event) -> None:
         callbacks, event.callbacks = event.callbacks, None
-        for callback in callbacks:
-            callback(event)
+        try:
+            for callback in callbacks:
+                callback(event)
+        except StopSimulation:  # whoever waits behind the one who stopped is called when the run goes on
+            event.callbacks = callbacks[callbacks.index(callback) + 1 :]
+            self.schedule(event, _AT_ONCE)
+            raise
         if not event._ok and not hasattr(event, "_defused"):
             failure = type(event._value)(*event._value.args)
             failure.__cause__ = event._value
