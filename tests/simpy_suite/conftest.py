@@ -20,3 +20,10 @@ def env():
 @pytest.fixture
 def log():
     return []
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.name == "test_exception_chaining":
+            reason = "compares file names of a traceback; see test_in_simpys_place.py"
+            item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
