@@ -17,8 +17,12 @@ class Part(Value):
     """A building block. ``build`` starts what a user could write as well; a part is never changed by a run."""
 
     if TYPE_CHECKING:
-        name: Any
-        kind: Any
+
+        @property
+        def name(self) -> Any: ...
+        @property
+        def kind(self) -> Any: ...
+
     refers: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """Fields that name another part, and the kinds of part they may name."""
 
@@ -71,4 +75,8 @@ def _described(value: Any) -> Any:
         return {str(key): _described(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_described(item) for item in value]
-    return value if value is None or isinstance(value, (bool, int, float, str)) else getattr(value, "__name__", repr(type(value)))
+    return (
+        value
+        if value is None or isinstance(value, (bool, int, float, str))
+        else getattr(value, "__name__", repr(type(value)))
+    )
