@@ -174,7 +174,7 @@ def executed(notebook: Notebook, folder: Path) -> Notebook:
 
 def complaints(path: Path) -> list[str]:
     """Every rule of the house that the notebook at ``path`` breaks, one sentence each."""
-    notebook, name = read(path), path.name
+    notebook, name = read(path), "/".join(path.parts[-2:])
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and cell["source"].strip()]
     prose = [cell["source"] for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
     outputs = [output for cell in code for output in cell["outputs"]]
