@@ -211,13 +211,22 @@ def sentences(error: ValidationError, cls: Any, given: Any = None) -> str:
 
     ``cls`` is what should have been made (a Value, or a union of them), ``given`` what it should be made from.
     """
+    return "\n".join(dict.fromkeys(sentence for _, sentence in mistakes(error, cls, given)))
+
+
+def mistakes(error: ValidationError, cls: Any, given: Any = None) -> list[tuple[tuple[int | str, ...], str]]:
+    """Where each mistake is, as pydantic says it, and the sentence about it."""
     found: dict[str, tuple[_Place, list[ErrorDetails]]] = {}
     for detail in error.errors(include_url=False):
         place = _Place(cls, detail)
         found.setdefault(place.path, (place, []))[1].append(detail)
     inner = {path for path in found for other in found if other.startswith((f"{path}.", f"{path}[")) and path}
-    lines = [_sentence(*found[path], _title(cls, given)) for path in found if path not in inner]
-    return "\n".join(dict.fromkeys(lines))
+    title = _title(cls, given)
+    return [
+        (details[0]["loc"], _sentence(place, details, title))
+        for path, (place, details) in found.items()
+        if path not in inner
+    ]
 
 
 def _title(cls: Any, given: Any) -> str:

@@ -1,1 +1,1 @@
-"""Where the wings meet: scenarios are put together, run, and looked at."""
+"""Where the wings meet: scenarios are written, run, repeated and compared."""

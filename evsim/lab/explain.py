@@ -1,52 +1,123 @@
-"""What to expect before anything runs: how much is offered, how much can be done."""
+"""What to expect before anything runs: offered load, capacity and utilisation, and warnings."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-from evsim.sim.part import Part
-from evsim.sim.profile import Profile
+from evsim.lab.sense import named
+from evsim.lab.text import counted, rate, seconds
+from evsim.sim.broker.log import Log
+from evsim.sim.consumer import Consumer
+from evsim.sim.faults import Fault
+from evsim.sim.profile import Diurnal, Profile, Ramp, Spike, Step
+from evsim.sim.publisher import Publisher
+from evsim.sim.service import Service
+
+_HIGH = 0.8
 
 
-def tell(parts: Mapping[str, Part]) -> str:
-    """Offered load, capacity and utilisation of each consumer, with a warning where it cannot work."""
-    lines = [line for part in parts.values() if part.kind == "consumer" for line in _consumer(part, parts)]
-    return "\n".join(lines) or "nothing consumes in this scenario"
+def explained(name: str, parts: tuple[Any, ...]) -> str:
+    """Lines about each publisher, consumer, chain of services and fault; then the warnings."""
+    lines = [f"{name}, before it runs"]
+    lines += [_publisher(part) for part in parts if isinstance(part, Publisher)]
+    lines += [_chain(part, parts) for part in parts if isinstance(part, Publisher) and _is_chain(part, parts)]
+    lines += [_consumer(part, parts) for part in parts if isinstance(part, Consumer)]
+    lines += [f"  fault     {part!r}" for part in parts if isinstance(part, Fault)]
+    warnings = [warning for part in parts if isinstance(part, Consumer) for warning in _warnings(part, parts)]
+    return "\n".join([*lines, *(f"  warning   {warning}" for warning in warnings)])
 
 
-def offered(log: str, parts: Mapping[str, Part]) -> float | None:
-    """Events per second that publishers send to a log; None where that is not known before the run."""
-    rates = [_rate(part) for part in parts.values() if part.kind == "publisher" and part.to == log]
-    return None if None in rates else float(sum(rate for rate in rates if rate is not None))
+def offered(consumer: Consumer, parts: tuple[Any, ...]) -> float:
+    """Events a second that publishers send to this consumer at their peak; what handlers emit is not known beforehand."""
+    return sum(
+        _peak(part)
+        for part in parts
+        if isinstance(part, Publisher) and part.to == consumer.of and (part.replay or consumer.takes(part.type))
+    )
 
 
-def _rate(publisher: Any) -> float | None:
-    if isinstance(publisher.rate, Profile):
-        return None
-    if publisher.rate is not None:
-        return float(publisher.rate)
-    if publisher.gap_s is not None and publisher.gap_s.mean > 0:
-        return 1.0 / float(publisher.gap_s.mean)
-    return None
+def capacity(consumer: Consumer, parts: tuple[Any, ...]) -> float:
+    """Events a second that the members can handle when all are busy; a partition feeds one member only."""
+    busy_s = consumer.service_s.mean + consumer.turnaround_s.mean
+    return _workers(consumer, parts) / busy_s if busy_s else float("inf")
 
 
-def _consumer(consumer: Any, parts: Mapping[str, Part]) -> Iterator[str]:
-    log: Any = parts.get(consumer.of)
-    partitions = getattr(log, "partitions", 1)
-    workers = min(consumer.members, partitions)
-    needed_s = consumer.service_s.mean + consumer.turnaround_s.mean
-    rate = offered(consumer.of, parts)
-    if rate is None:
-        yield f"{consumer.name}: what is offered is known only when it runs"
-    elif needed_s == 0:
-        yield f"{consumer.name}: offered {rate:.4g}/s, handling takes no time"
+def _workers(consumer: Consumer, parts: tuple[Any, ...]) -> int:
+    log = named(parts)[consumer.of]
+    return min(consumer.members, log.partitions if isinstance(log, Log) else 1)
+
+
+def _peak(publisher: Publisher) -> float:
+    """The highest rate of a publisher, per second; a closed loop cannot send faster than its clients think."""
+    if publisher.clients is not None:
+        return publisher.clients / publisher.think_s.mean if publisher.think_s.mean else float("inf")
+    if publisher.gap_s is not None:
+        return 1 / publisher.gap_s.mean if publisher.gap_s.mean else float("inf")
+    return _peak_of(publisher.rate) if publisher.rate is not None else 0.0
+
+
+def _peak_of(given: float | Profile) -> float:
+    match given:
+        case Step():
+            return max(given.before, given.after)
+        case Ramp():
+            return max(given.start, given.end)
+        case Diurnal():
+            return given.mean * (1 + given.amplitude)
+        case Spike():
+            return max(given.base, given.peak)
+    return float(given)  # type: ignore[arg-type]
+
+
+def _publisher(part: Publisher) -> str:
+    if part.replay is not None:
+        how = f"replays {part.replay}"
+    elif part.clients is not None:
+        how = f"at most {rate(_peak(part))}, {counted(part.clients, 'client')} thinking {seconds(part.think_s.mean)}"
     else:
-        capacity = workers / needed_s
-        load = rate / capacity
-        yield f"{consumer.name}: offered {rate:.4g}/s, capacity {capacity:.4g}/s, utilisation {100 * load:.3g} %"
-        if load >= 1:
-            yield f"  beware: {rate:.4g}/s are offered and {capacity:.4g}/s can be handled; the backlog grows without end"
-    if consumer.members > partitions:
-        idle = consumer.members - partitions
-        yield f"  beware: {consumer.members} members for {partitions} partition{'s' if partitions > 1 else ''}; {idle} will have nothing to do"
+        how = rate(_peak(part)) if not isinstance(part.rate, Profile) else f"up to {rate(_peak(part))}, {part.rate!r}"
+    return f"  {part.name:<9} {part.type} to {part.to}: {how}"
+
+
+def _consumer(part: Consumer, parts: tuple[Any, ...]) -> str:
+    load, most = offered(part, parts), capacity(part, parts)
+    who = f"{counted(part.members, 'member')}, {seconds(part.service_s.mean)} an event"
+    if not load:
+        return f"  {part.name:<9} reads {part.of}: capacity {rate(most)} ({who}); its load is what handlers emit or a dataset holds"
+    return f"  {part.name:<9} reads {part.of}: offered {rate(load)}, capacity {rate(most)}, utilisation {load / most:.0%} ({who})"
+
+
+def _warnings(part: Consumer, parts: tuple[Any, ...]) -> Iterator[str]:
+    load, most, workers = offered(part, parts), capacity(part, parts), _workers(part, parts)
+    if load >= most:
+        yield f"{part.name} is over capacity: {rate(load)} offered, {rate(most)} at most; its backlog will not stop growing"
+    elif load > _HIGH * most:
+        yield f"{part.name} will be {load / most:.0%} busy; above {_HIGH:.0%} waiting grows steeply"
+    if part.members > workers:
+        partitions = counted(workers, "partition")
+        yield f"{part.name} has {part.members} members for {partitions} of {part.of}: {part.members - workers} will have nothing to do"
+
+
+# ---------------------------------------------------------------- chains of services
+
+
+def _is_chain(publisher: Publisher, parts: tuple[Any, ...]) -> bool:
+    return isinstance(named(parts)[publisher.to], Service)
+
+
+def _chain(publisher: Publisher, parts: tuple[Any, ...]) -> str:
+    services = list(_asked(publisher.to, parts))
+    there = 1.0
+    for service in services:
+        there *= service.availability
+    spent_s = sum(service.service_s.mean for service in services)
+    return f"  {publisher.name:<9} waits for {' > '.join(s.name for s in services)}: {seconds(spent_s)} on average, answers {there:.1%}"
+
+
+def _asked(name: str, parts: tuple[Any, ...]) -> Iterator[Service]:
+    service = named(parts)[name]
+    if isinstance(service, Service):
+        yield service
+        for inner in service.calls:
+            yield from _asked(inner, parts)

@@ -1,73 +1,146 @@
-"""The same scenario with many seeds: what is luck and what is not."""
+"""The same scenario with many seeds: a number for each, and how sure we are of their mean."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from concurrent.futures import Executor
-from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from evsim.errors import BadScenario, UnknownName, did_you_mean
-from evsim.view import measures
-from evsim.view.words import si
+from evsim.errors import BadScenario, UnknownName, did_you_mean, shown
+from evsim.lab.text import counted
 
 if TYPE_CHECKING:
     from evsim.lab.scenario import Scenario
 
+_HEADLINES = ("throughput", "latency_mean_s", "latency_p50_s", "latency_p99_s", "backlog_max", "duplicates", "lost")
 
-class Interval(NamedTuple):
-    """A mean over seeds with the interval that holds the true mean with 95 % confidence."""
 
+@dataclass(frozen=True, repr=False)
+class Interval:
+    """A mean over seeds and the interval that holds the true mean in ``level`` of all such experiments."""
+
+    name: str
     mean: float
-    low: float
-    high: float
+    half_width: float
+    n: int
+    level: float = 0.95
+
+    @property
+    def low(self) -> float:
+        """Its lower end."""
+        return self.mean - self.half_width
+
+    @property
+    def high(self) -> float:
+        """Its upper end."""
+        return self.mean + self.half_width
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
 
     def __repr__(self) -> str:
-        return f"{self.mean:.4g} ({self.low:.4g} to {self.high:.4g})"
+        return f"{self.name} {self.mean:.4g} ± {self.half_width:.2g}  ({self.level:.0%}, {counted(self.n, 'seed')})"
 
 
+@dataclass(frozen=True, repr=False)
 class Replications:
-    """The summaries of several runs, one for each seed."""
+    """The summary of each seed."""
 
-    def __init__(self, scenario: Scenario, seeds: list[int], summaries: list[dict[str, Any]]) -> None:
-        self.scenario, self.seeds, self.summaries = scenario, seeds, summaries
+    scenario: Scenario
+    until_s: float
+    summaries: Mapping[int, Mapping[str, Any]]
+    interrupted: bool = False
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that were run."""
+        return list(self.summaries)
 
     def values(self, name: str) -> list[float]:
-        """One number of every run that has it."""
-        if self.summaries and name not in self.summaries[0]:
-            raise UnknownName(f"no measure called {name!r}{did_you_mean(name, self.summaries[0])}")
-        return [summary[name] for summary in self.summaries if summary[name] is not None]
+        """One number of the summaries, by seed."""
+        known = next(iter(self.summaries.values()), {})
+        if name not in known:
+            raise UnknownName(f"no number called {name!r} in a summary{did_you_mean(name, known)}")
+        return [summary[name] for summary in self.summaries.values()]
 
     def interval(self, name: str, level: float = 0.95) -> Interval:
-        """Mean and confidence interval (Student's t over the seeds) of one number."""
-        return Interval(*measures.interval(self.values(name), level))
+        """The mean of this number over the seeds with its confidence interval (Student's t)."""
+        numbers = [float(value) for value in self.values(name)]
+        n = len(numbers)
+        mean = math.fsum(numbers) / n
+        if n == 1:
+            return Interval(name, mean, math.inf, n, level)
+        spread = math.sqrt(math.fsum((value - mean) ** 2 for value in numbers) / (n - 1))
+        return Interval(name, mean, student(level, n - 1) * spread / math.sqrt(n), n, level)
 
     def __len__(self) -> int:
         return len(self.summaries)
 
     def __repr__(self) -> str:
-        lines = [f"{self.scenario.name}, {len(self)} seeds from {self.seeds[0]}: mean (95 % interval)"]
-        for name in ("throughput", "latency_mean_s", "latency_p99_s", "backlog_max", "utilisation"):
-            values = self.values(name)
-            if len(values) > 1:
-                lines.append(f"  {name:<16}{_shown(name, self.interval(name))}")
+        first, last = self.seeds[0], self.seeds[-1]
+        lines = [f"{self.scenario.name}  {self.until_s:g} s  seeds {first} to {last}", ""]
+        lines.append(f"  {'':<16}{'mean':>10}  {'± 95 %':>9}  {'least':>10}  {'most':>10}")
+        known = next(iter(self.summaries.values()))
+        for name in (name for name in _HEADLINES if name in known):
+            found, numbers = self.interval(name), self.values(name)
+            wide = f"{found.half_width:.2g}" if math.isfinite(found.half_width) else "unknown"
+            lines.append(f"  {name:<16}{found.mean:>10.4g}  {wide:>9}  {min(numbers):>10.4g}  {max(numbers):>10.4g}")
+        if self.interrupted:
+            lines.append(f"  stopped from the keyboard after {counted(len(self), 'seed')}")
         return "\n".join(lines)
 
 
-def _shown(name: str, interval: Interval) -> str:
-    if name.endswith("_s"):
-        return f"{si(interval.mean, 's')} ({si(interval.low, 's')} to {si(interval.high, 's')})"
-    return repr(interval)
+def replicate(
+    scenario: Scenario, n: int, until_s: float, first_seed: int = 1, executor: Executor | None = None
+) -> Replications:
+    """Run ``n`` seeds in a row; Ctrl-C keeps the seeds that are done."""
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        raise BadScenario(f"n={shown(n)} is refused; expected a number of seeds, at least 1")
+    seeds = range(first_seed, first_seed + n)
+    if executor is not None:
+        found = executor.map(summary_of, [scenario] * n, [until_s] * n, seeds)
+        return Replications(scenario, until_s, dict(zip(seeds, found, strict=True)))
+    summaries: dict[int, Mapping[str, Any]] = {}
+    for seed in seeds:
+        run = scenario.run(until_s, seed, progress=False)
+        if run.interrupted and not summaries:
+            raise KeyboardInterrupt
+        if run.interrupted:
+            return Replications(scenario, until_s, summaries, interrupted=True)
+        summaries[seed] = run.summary()
+    return Replications(scenario, until_s, summaries)
 
 
-def replicate(scenario: Scenario, n: int, *, until_s: float, first_seed: int = 1, executor: Executor | None = None) -> Replications:
-    """Run ``n`` seeds here, or side by side on any executor of ``concurrent.futures``."""
-    if n < 1:
-        raise BadScenario(f"n={n} is refused; expected at least one replication")
-    scenario.check()
-    seeds = list(range(first_seed, first_seed + n))
-    one = partial(_summary, scenario, until_s)
-    return Replications(scenario, seeds, list(executor.map(one, seeds) if executor else map(one, seeds)))
+def summary_of(scenario: Scenario, until_s: float, seed: int) -> Mapping[str, Any]:
+    """What one worker does."""
+    return scenario.run(until_s, seed, progress=False).summary()
 
 
-def _summary(scenario: Scenario, until_s: float, seed: int) -> dict[str, Any]:
-    return dict(scenario.run(until_s=until_s, seed=seed, progress=False).summary())
+@lru_cache
+def student(level: float, freedom: int) -> float:
+    """Where Student's t with these degrees of freedom has ``level`` of its mass between minus and plus.
+
+    >>> round(student(0.95, 19), 3)
+    2.093
+    """
+    low, high = 0.0, 1e6
+    while high - low > 1e-9 * max(1.0, low):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _between(middle, freedom) < level else (low, middle)
+    return (low + high) / 2
+
+
+def _between(t: float, freedom: int) -> float:
+    """The mass of Student's t between -t and t: a finite sum (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
+    angle = math.atan(t / math.sqrt(freedom))
+    cosine, odd = math.cos(angle), freedom % 2
+    term, total = (cosine if odd else 1.0), 0.0
+    for k in range((freedom - odd) // 2):
+        total += term
+        step = 2 * k + 1 + odd
+        term *= cosine**2 * step / (step + 1)
+    inner = math.sin(angle) * total
+    return 2 / math.pi * (angle + inner) if odd else inner

@@ -1,161 +1,210 @@
-"""The result in your hand: history, summary, figures, verdicts, story."""
+"""A run: under way as a session in your hand, and finished as a value that is measured, checked, told and drawn."""
 
 from __future__ import annotations
 
+import html
+import math
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evsim.lab import token
-from evsim.view import checks, measures
-from evsim.view.words import si
+from evsim.errors import BadScenario, shown
+from evsim.lab.progress import interruptible, watched
+from evsim.lab.text import Lines, Text, counted, grouped, rate, seconds
+from evsim.sim.world import World
 
 if TYPE_CHECKING:
     from evsim.history import History
     from evsim.lab.scenario import Scenario
-    from evsim.view.figure import Figure
 
 
-class Text(str):
-    """Text that a notebook shows as it reads."""
+class Session:
+    """A run under way: ``run_until`` a time, ``step`` once, look at ``history``, ``finish``; it ends as any other run."""
 
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-class Verdicts(list[Any]):
-    """Verdicts, shown one below the other."""
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        self.scenario, self.seed = scenario, seed
+        self.world = World(seed=seed, load=_script)
+        self.history = self.world.history
+        self.history.meta.update(scenario=scenario.name, scenario_digest=scenario.digest, seed=seed)
+        self.world.build(scenario.parts)
+        self._finished = False
 
     @property
-    def hold(self) -> bool:
-        """Whether every promise was judged and held."""
-        return all(verdict.state == "ok" for verdict in self)
+    def now(self) -> float:
+        """Simulated time in seconds."""
+        return float(self.world.now)
+
+    def step(self) -> float:
+        """Do the next thing that is due, and say what time it is then."""
+        self._refuse_when_finished()
+        if self.world.peek() < math.inf:
+            self.world.step()
+        return self.now
+
+    def run_until(self, until_s: float, progress: bool | None = None) -> Session:
+        """Go on until this time; what happens at this very time is not yet done. Ctrl-C stops between two steps."""
+        self._refuse_when_finished()
+        until_s = _time(until_s)
+        if until_s < self.now:
+            raise BadScenario(f"until_s={until_s:g} is in the past: this run is already at {self.now:g} s")
+        world = self.world
+        world.interrupted = False
+        with interruptible(world), watched(world, until_s, progress):
+            while world.now < until_s and not world.interrupted:
+                world.run(until=until_s)
+        return self
+
+    def finish(self, until_s: float | None = None, progress: bool | None = None) -> Run:
+        """Go on until ``until_s`` if given, close the history, and give the run."""
+        if until_s is not None:
+            self.run_until(until_s, progress)
+        self._refuse_when_finished()
+        self._finished = True
+        interrupted = self.world.interrupted
+        asked = float(until_s) if until_s is not None else self.now
+        self.world.close()
+        self.history.meta.update(until_s=asked, interrupted=interrupted)
+        return Run(self.scenario, self.seed, asked, self.history, interrupted_at=self.now if interrupted else None)
+
+    def _refuse_when_finished(self) -> None:
+        if self._finished:
+            raise BadScenario("this run is finished and cannot go on; start another with scenario.start(seed)")
 
     def __repr__(self) -> str:
-        return "\n".join(str(verdict) for verdict in self)
+        state = "finished" if self._finished else "under way"
+        return f"{self.scenario.name}  seed {self.seed}  {state} at {self.now:g} s  {counted(len(self.history), 'record')}"
 
 
-class Summary(dict[str, Any]):
-    """The headline numbers of a run; None where there was nothing to measure."""
+def _time(until_s: Any) -> float:
+    if isinstance(until_s, bool) or not isinstance(until_s, int | float) or not 0 < until_s < math.inf:
+        raise BadScenario(f"until_s={shown(until_s)} is refused; expected a number of seconds above 0, such as 60")
+    return float(until_s)
 
-    def __repr__(self) -> str:
-        width = max(map(len, self))
-        return "\n".join(f"{name:<{width}}  {_number(name, value)}" for name, value in self.items())
+
+def _script(name: str) -> Any:
+    from evsim.lab import data
+
+    return data.script(name)
 
 
 class Run:
-    """What one scenario did with one seed."""
+    """What came of a scenario and a seed: everything is read from ``history``."""
 
-    def __init__(self, scenario: Scenario, seed: int, until_s: float, history: History, *, interrupted: bool = False) -> None:
-        self.scenario, self.seed, self.until_s = scenario, seed, until_s
-        self.history, self.interrupted = history, interrupted
-        self._summary: Summary | None = None
+    def __init__(
+        self, scenario: Scenario, seed: int, until_s: float, history: History, interrupted_at: float | None = None
+    ) -> None:
+        self.scenario, self.seed, self.until_s, self.history = scenario, seed, until_s, history
+        self.interrupted_at = interrupted_at
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether somebody stopped the run before its end."""
+        return self.interrupted_at is not None
+
+    @cached_property
+    def digest(self) -> str:
+        """64 hexadecimal digits of the history: equal for equal runs."""
+        return self.history.digest()
+
+    @cached_property
+    def token(self) -> Text:
+        """A line of text that replays this run bit for bit: ``evsim replay TOKEN``."""
+        from evsim.lab.token import token_of
+
+        return Text(token_of(self))
+
+    @cached_property
+    def _measured(self) -> Mapping[str, Any]:
+        from evsim.view.measures import summary
+
+        return summary(self.history)
 
     # ---------------------------------------------------------------- numbers and words
 
-    def summary(self, group: str | None = None) -> Mapping[str, Any]:
-        """The headline numbers, of one consumer when ``group`` names it."""
-        if group is not None:
-            return Summary(measures.summary(self.history, group=group))
-        if self._summary is None:
-            self._summary = Summary(measures.summary(self.history))
-        return self._summary
+    def summary(self) -> Mapping[str, Any]:
+        """The headline numbers by name, measured from the history."""
+        return dict(self._measured)
 
-    def check(self, *promises: Any) -> Verdicts:
-        """Whether these promises were kept: ok, VIOLATED with the smallest witness, or unknown."""
-        return Verdicts(checks.judge(promise, self.history) for promise in promises)
+    def check(self, *promises: Any) -> Lines:
+        """The verdict on each promise: ``ok``, ``VIOLATED`` with the smallest witness, or ``unknown``."""
+        from evsim.view.checks import judge
+
+        return Lines(judge(promise, self.history) for promise in promises)
 
     def story(self, name: str) -> Text:
-        """The life of one event (``"shop.3"``) or order (``"order-3"``) in plain sentences."""
+        """The life of one event or one order, in sentences."""
         return Text(self.history.story(name))
 
-    @property
-    def token(self) -> str:
-        """A short text that replays this run bit for bit: ``evsim replay TOKEN``."""
-        return token.write(self)
-
     def save(self, path: str | Path) -> Path:
-        """Keep the history in a file."""
+        """Keep the history in a file; ``History.load`` reads it."""
         return self.history.save(path)
 
-    # ---------------------------------------------------------------- pictures
+    # ---------------------------------------------------------------- figures
 
-    def latency(self, group: str | None = None, *, theory: bool = True) -> Figure:
-        """How long from published to handled; dashed, what the formula predicts."""
-        from evsim.view.plots.latency import latency  # noqa: PLC0415
+    def latency(self, **settings: Any) -> Any:
+        """A figure: how long events took; dashed, what theory says."""
+        return self._figure("latency", **settings)
 
-        return latency(self.history, group=group, theory=theory)
+    def throughput(self, **settings: Any) -> Any:
+        """A figure: how many events a second went in and came out."""
+        return self._figure("throughput", **settings)
 
-    def throughput(self) -> Figure:
-        """What was published and handled, second by second, and what waited."""
-        from evsim.view.plots.throughput import throughput  # noqa: PLC0415
+    def lag(self, **settings: Any) -> Any:
+        """A figure: how far readers were behind."""
+        return self._figure("lag", **settings)
 
-        return throughput(self.history)
+    def timeline(self, *names: str, **settings: Any) -> Any:
+        """A figure: who had these events or orders in hand, and when."""
+        return self._figure("timeline", *names, **settings)
 
-    def timeline(self, key: str | None = None, **options: Any) -> Figure:
-        """Who sent what to whom, and when: the space-time diagram of one event or order."""
-        from evsim.view.plots.timeline import timeline  # noqa: PLC0415
+    def topology(self, **settings: Any) -> Any:
+        """A figure: the parts and what flowed between them."""
+        return self._figure("topology", **settings)
 
-        return timeline(self.history, key=key, **options)
+    def _figure(self, name: str, *args: Any, **settings: Any) -> Any:
+        from evsim.view import plots
 
-    def topology(self) -> Figure:
-        """The parts and how much flows between them."""
-        from evsim.view.plots.topology import topology  # noqa: PLC0415
+        return getattr(plots, name)(self.history, *args, **settings)
 
-        return topology(self.history)
+    # ---------------------------------------------------------------- at a glance
 
-    # ---------------------------------------------------------------- shown
-
-    def __repr__(self) -> str:
-        return "\n".join(f"{name:<12}{text}" for name, text in self._lines())
-
-    def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{_escaped(name)}</td><td>{_escaped(text)}</td></tr>" for name, text in self._lines())
-        return f"<table>{rows}</table>"
-
-    def _lines(self) -> list[tuple[str, str]]:
-        facts = self.summary()
-        early = ", interrupted" if self.interrupted else ""
-        head = f"seed {self.seed}, {self.until_s:.6g} s{early}, digest {self.history.digest()[:12]}"
+    def _headlines(self) -> list[tuple[str, str]]:
+        """What, and how much, in words; nothing that a second run would say differently."""
+        found = self._measured
         lines = [
-            (self.scenario.name, head),
-            ("events", f"{facts['published']} published, {facts['acked']} acknowledged"),
-            ("throughput", f"{_number('throughput', facts['throughput'])}"),
-            ("latency", _latency(facts)),
-            ("backlog", f"{facts['backlog_max']} at most, {_number('lag_max_s', facts['lag_max_s'])} behind at most"),
-            ("utilisation", _number("utilisation", facts["utilisation"])),
-            ("trouble", _trouble(facts)),
+            ("published", grouped(found["published"])),
+            ("throughput", rate(found["throughput"])),
+            *((f"latency {which}", seconds(found[f"latency_{which}_s"])) for which in ("mean", "p50", "p99")),
+            ("backlog, most", grouped(found["backlog_max"])),
+            ("lag, worst", seconds(found["lag_max_s"])),
+            *((name.replace("_", " "), grouped(found[name])) for name in ("redelivered", "duplicates", "lost", "dead_lettered")),
         ]
-        if facts.get("littles_law") is False:
-            lines.append(("beware", "Little's law does not hold in this history: rows are missing or wrong"))
         return lines
 
+    @property
+    def _title(self) -> str:
+        digits = f"{self.digest[:4]} {self.digest[4:8]}"
+        size = counted(self.history.event_count, "event")
+        return f"{self.scenario.name}  seed {self.seed}  {self.until_s:g} s  {size}  fingerprint {digits}"
 
-def _latency(facts: Mapping[str, Any]) -> str:
-    names = ("mean", "p50", "p95", "p99")
-    return ", ".join(f"{name} {_number('_s', facts[f'latency_{name}_s'])}" for name in names)
+    def _remarks(self) -> list[str]:
+        remarks = []
+        if self.interrupted_at is not None:
+            remarks.append(f"stopped from the keyboard at {self.interrupted_at:g} s of {self.until_s:g} s: a part of a run")
+        return remarks
 
+    def __repr__(self) -> str:
+        words = dict(self._headlines())
+        rows = (
+            ("throughput", "latency p50", "latency p99"),
+            ("backlog, most", "lag, worst"),
+            ("redelivered", "duplicates", "lost", "dead lettered"),
+        )
+        body = ["   ".join(f"{name} {words[name]}" for name in row) for row in rows]
+        return "\n          ".join([f"Run       {self._title}", *body, *self._remarks()])
 
-def _trouble(facts: Mapping[str, Any]) -> str:
-    told = [f"{facts[name]} {name.replace('_', ' ')}" for name in ("redelivered", "duplicates", "lost", "dead_lettered", "expired") if facts[name]]
-    return ", ".join(told) or "none: nothing redelivered, repeated, lost or put aside"
-
-
-def _number(name: str, value: Any) -> str:
-    if value is None:
-        return "nothing to measure"
-    if isinstance(value, bool):
-        return "holds" if value else "broken"
-    if isinstance(value, int):
-        return str(value)
-    if name == "throughput":
-        return f"{value:.3g}/s"
-    if name == "utilisation":
-        return f"{100 * value:.1f} %"
-    return si(value, "s") if name.endswith("_s") else f"{value:.4g}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    def _repr_html_(self) -> str:
+        rows = "".join(f"<tr><td>{html.escape(a)}</td><td>{html.escape(b)}</td></tr>" for a, b in self._headlines())
+        remarks = "".join(f"<p>{html.escape(remark)}</p>" for remark in self._remarks())
+        return f"<p>{html.escape(self._title)}</p>{remarks}<table>{rows}</table>"

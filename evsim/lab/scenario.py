@@ -1,252 +1,242 @@
-"""A scenario: a list of parts that says what exists, as one value that can be compared, changed, kept and run."""
+"""A scenario: a list of parts that name each other, as a value that is checked, changed, compared, kept and run."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
+from functools import partial
 from pathlib import Path
-from types import CodeType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from pydantic import Field
-
-from evsim.errors import BadScenario, UnknownName, did_you_mean
-from evsim.lab import explain, files
-from evsim.sim.broker.log import Log
-from evsim.sim.consumer import Consumer
-from evsim.sim.faults import Crash, Delay, Drop, Duplicate, Join, Leave, Partition, Pause
+from evsim.errors import BadScenario, UnknownName, did_you_mean, shown
+from evsim.lab import explain, file, plain, schema, sense
+from evsim.lab.run import Run, Session
+from evsim.lab.text import Lines, Text
 from evsim.sim.network import Link
 from evsim.sim.part import Part
-from evsim.sim.publisher import Publisher
-from evsim.sim.service import Service
 
 if TYPE_CHECKING:
     from evsim.lab.replicate import Replications
-    from evsim.lab.run import Run
-    from evsim.lab.session import Session
-
-AnyPart = Annotated[
-    Publisher | Log | Consumer | Service | Link | Crash | Pause | Join | Leave | Drop | Duplicate | Delay | Partition,
-    Field(discriminator="kind"),
-]
-"""Every part that a scenario file may hold."""
+    from evsim.lab.token import Replay
 
 
 class Scenario:
-    """What exists, in the order in which the event travels: ``Scenario(Publisher(...), Log(...), Consumer(...))``.
+    """What exists, in the order the event travels: ``Scenario(Publisher(…), Log(…), Consumer(…))``.
 
-    A part is a value, or any generator function of ``world``. Two scenarios are equal when their parts are.
+    A part is a Publisher, Log, Consumer, Service, Link, a fault, or any generator function of ``world``. A scenario never
+    changes; ``plus``, ``without`` and ``replace`` give another. Two are equal when they say the same, their
+    functions included: by name and by what they do.
     """
 
-    __slots__ = ("name", "parts")
-    parts: tuple[Any, ...]
+    __slots__ = ("_canonical", "name", "parts")
     name: str
+    parts: tuple[Any, ...]
+    _canonical: str
 
     def __init__(self, *parts: Any, name: str = "scenario") -> None:
         for part in parts:
-            if not isinstance(part, Part) and not callable(part):
-                raise BadScenario(f"{part!r} is no part: expected a Publisher, Log, Consumer…, or a generator function of world")
-        object.__setattr__(self, "parts", tuple(parts))
-        object.__setattr__(self, "name", name)
+            _refuse_what_is_no_part(part)
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+            raise BadScenario(f"name={shown(name)} is refused; a scenario's name is a line of text such as 'order-shop'")
+        for slot, value in (("name", name), ("parts", parts), ("_canonical", plain.canonical(name, parts))):
+            object.__setattr__(self, slot, value)
 
-    def __setattr__(self, field: str, value: Any) -> None:
-        raise BadScenario(f"a scenario cannot be changed: make another with .plus(…) or .replace({field!r}, …)")
+    # ---------------------------------------------------------------- a value
 
-    # ---------------------------------------------------------------- the parts
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise BadScenario(f"a scenario cannot be changed; make another with .plus(…), .without(…) or .replace(…, {name}=…)")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise BadScenario("a scenario cannot be changed; make another with .plus(…), .without(…) or .replace(…)")
+
+    def __reduce__(self) -> Any:
+        return partial(Scenario, name=self.name), self.parts
+
+    def __eq__(self, other: object) -> bool:
+        return self._canonical == other._canonical if isinstance(other, Scenario) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._canonical)
+
+    def __repr__(self) -> str:
+        shown_parts = [repr(part) if isinstance(part, Part) else part.__name__ for part in self.parts]
+        return "\n".join(["Scenario(", *(f"    {part}," for part in shown_parts), f"    name={self.name!r},", ")"])
 
     @property
-    def named(self) -> dict[str, Part]:
+    def digest(self) -> str:
+        """64 hexadecimal digits: equal for two scenarios if and only if they say the same."""
+        return hashlib.sha256(self._canonical.encode()).hexdigest()
+
+    @property
+    def named(self) -> Mapping[str, Part]:
         """The parts that have a name, by it."""
-        return {part.name: part for part in self.parts if isinstance(part, Part) and part.name}
+        return sense.named(self.parts)
 
     def __getitem__(self, name: str) -> Part:
+        """The part of this name."""
         if name not in self.named:
             raise UnknownName(f"no part called {name!r}{did_you_mean(name, self.named)}")
         return self.named[name]
 
+    # ---------------------------------------------------------------- others like it
+
     def plus(self, *parts: Any) -> Scenario:
-        """The same with more parts."""
+        """The same with more parts, faults for instance."""
         return Scenario(*self.parts, *parts, name=self.name)
 
-    def without(self, *gone: Any) -> Scenario:
-        """The same without these parts, given by name or as values."""
-        for each in gone:
-            if isinstance(each, str):
-                self[each]
-            elif each not in self.parts:
-                raise UnknownName(f"{each!r} is not in this scenario")
-        kept = [p for p in self.parts if p not in gone and not (isinstance(p, Part) and p.name and p.name in gone)]
-        return Scenario(*kept, name=self.name)
+    def without(self, *parts: Any) -> Scenario:
+        """The same without these parts, each given by its name or as itself."""
+        left = list(self.parts)
+        for part in parts:
+            gone = self[part] if isinstance(part, str) else part
+            if gone not in left:
+                raise UnknownName(f"{shown(part)} is no part of {self.name}; it has {', '.join(map(_title, self.parts))}")
+            left.remove(gone)
+        return Scenario(*left, name=self.name)
 
-    def replace(self, name: str, **changes: Any) -> Scenario:
-        """The same with some settings of one part changed: ``shop.replace("billing", members=4)``."""
-        old = self[name]
+    def replace(self, part: str, /, **changes: Any) -> Scenario:
+        """The same with other settings of one part: ``shop.replace("billing", members=4)``."""
+        old = self[part]
+        if isinstance(old, Link) and old.name == f"{old.start}>{old.end}":
+            changes = {"name": None, **changes}
         new = old.but(**changes)
-        return Scenario(*(new if part is old else part for part in self.parts), name=self.name)
+        return Scenario(*(new if each is old else each for each in self.parts), name=self.name)
 
     def called(self, name: str) -> Scenario:
         """The same under another name."""
         return Scenario(*self.parts, name=name)
 
-    def diff(self, other: Scenario) -> str:
-        """What another scenario has differently, a line each; empty when they are equal."""
-        return "\n".join(_differences(self, other))
+    def diff(self, other: Scenario) -> Lines:
+        """What one must change in this scenario to get the other, a line for each change."""
+        return Lines(_differences(self, other))
 
-    # ---------------------------------------------------------------- identity
+    # ---------------------------------------------------------------- before a run
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Scenario) and (self.name, self.parts) == (other.name, other.parts)
-
-    def __hash__(self) -> int:
-        return hash((self.name, self.parts))
-
-    def digest(self) -> str:
-        """64 hexadecimal digits that name what the scenario says; handlers count by their name and code."""
-        document = [_identity(part) for part in self.parts]
-        return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
-
-    def __repr__(self) -> str:
-        lines = ",\n".join(f"    {part!r}" if isinstance(part, Part) else f"    {_function_name(part)}" for part in self.parts)
-        return f"Scenario(\n{lines},\n    name={self.name!r},\n)"
-
-    # ---------------------------------------------------------------- checks
-
-    def problems(self) -> list[str]:
-        """Everything that is visibly wrong, a sentence each, in the order of the parts."""
-        return list(self._problems())
-
-    def _problems(self) -> Iterator[str]:
-        seen: set[str] = set()
-        parts = self.named
-        for part in self.parts:
-            if not isinstance(part, Part):
-                continue
-            if part.name in seen:
-                yield f"{part.title}: there are two parts called {part.name!r}; give one another name"
-            if part.name:
-                seen.add(part.name)
-            yield from part.check(parts)
+    def problems(self) -> Lines:
+        """All that is wrong and visible before a run, a sentence each."""
+        return Lines(dict.fromkeys(sentence for _, sentence in sense.problems(self.parts)))
 
     def check(self) -> Scenario:
-        """The scenario itself, or BadScenario with all its problems."""
+        """This scenario, if it can run; else BadScenario with all its problems."""
         problems = self.problems()
         if len(problems) == 1:
-            raise BadScenario(problems[0])
+            raise BadScenario(str(problems[0]))
         if problems:
-            raise BadScenario(f"{len(problems)} problems, nothing was run:\n" + "\n".join(f"  {p}" for p in problems))
+            listed = "\n".join(f"  {problem}" for problem in problems)
+            raise BadScenario(f"{self.name}: {len(problems)} problems. Nothing was run.\n{listed}")
         return self
 
-    def explain(self) -> str:
-        """What to expect before anything runs: offered load, capacity and utilisation of each consumer."""
-        return explain.tell(self.named)
+    def explain(self) -> Text:
+        """What to expect of a run: load, capacity and utilisation of each consumer, and warnings."""
+        return Text(explain.explained(self.name, self.check().parts))
 
-    # ---------------------------------------------------------------- running
+    # ---------------------------------------------------------------- runs
 
-    def start(self, *, seed: int, until_s: float | None = None) -> Session:
-        """A run that waits to be advanced, stepped, and finished by hand."""
-        from evsim.lab.session import Session  # noqa: PLC0415
+    def start(self, seed: int) -> Session:
+        """A run in your hand, at time 0: advance it, step it, finish it."""
+        return Session(self.check(), seed)
 
-        return Session(self.check(), seed, until_s)
+    def run(self, until_s: float, seed: int, progress: bool | None = None) -> Run:
+        """Run from 0 to ``until_s`` seconds of simulated time; equal seeds give equal histories.
 
-    def run(self, *, until_s: float, seed: int, progress: bool | None = None) -> Run:
-        """Run until this time with this seed; Ctrl-C stops it and keeps what has happened so far."""
-        return self.start(seed=seed, until_s=until_s).to_the_end(progress=progress)
+        ``progress`` shows a bar (None: when the run lasts and somebody is watching). Ctrl-C ends the run early and keeps
+        what happened so far.
+        """
+        return self.start(seed).finish(until_s, progress=progress)
 
-    def replicate(self, n: int, *, until_s: float, first_seed: int = 1, executor: Executor | None = None) -> Replications:
-        """Run with ``n`` seeds, from ``first_seed`` on, and keep the summaries."""
-        from evsim.lab.replicate import replicate  # noqa: PLC0415
+    def replicate(self, n: int, until_s: float, first_seed: int = 1, executor: Executor | None = None) -> Replications:
+        """Run with ``n`` seeds in a row and keep the summaries; ``executor`` may run them side by side."""
+        from evsim.lab.replicate import replicate
 
-        return replicate(self, n, until_s=until_s, first_seed=first_seed, executor=executor)
+        return replicate(self.check(), n, until_s, first_seed, executor)
 
-    # ---------------------------------------------------------------- files
+    def replay(self, token: str) -> Replay:
+        """Run again what the token names, with the functions of this scenario, and say whether it is the same run."""
+        from evsim.lab.token import replay
 
-    def to_dict(self) -> dict[str, Any]:
-        """The scenario as plain JSON values; BadScenario when a handler lives only in this session."""
-        return files.to_dict(self)
+        return replay(token, self)
+
+    # ---------------------------------------------------------------- kept
 
     def to_json(self) -> str:
-        """The scenario as JSON; ``from_json`` gives back an equal one."""
-        return files.to_json(self)
+        """The scenario as a JSON document, which ``json_schema`` describes."""
+        return file.to_json(self.name, self.parts)
 
     def to_yaml(self) -> str:
-        """The scenario as YAML; ``from_yaml`` gives back an equal one."""
-        return files.to_yaml(self)
+        """The scenario as YAML: the same document, easier on the eye."""
+        return file.to_yaml(self.name, self.parts)
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Scenario:
-        """The scenario that these JSON values describe, or BadScenario."""
-        return files.from_text(json.dumps(document), cls, AnyPart, "scenario")
+    def from_json(cls, text: str, where: str = "JSON") -> Scenario:
+        """The scenario in this JSON, or BadScenario with every problem and its line; ``where`` is what the text is called."""
+        name, parts = file.from_json(text, where)
+        return cls(*parts, name=name)
 
     @classmethod
-    def from_json(cls, text: str) -> Scenario:
-        """The scenario in this JSON text, or BadScenario."""
-        return files.from_text(text, cls, AnyPart, "scenario")
-
-    @classmethod
-    def from_yaml(cls, text: str) -> Scenario:
-        """The scenario in this YAML text, or BadScenario."""
-        return files.from_text(text, cls, AnyPart, "scenario")
+    def from_yaml(cls, text: str, where: str = "YAML") -> Scenario:
+        """The scenario in this YAML, or BadScenario with every problem and its line; ``where`` is what the text is called."""
+        name, parts = file.from_yaml(text, where)
+        return cls(*parts, name=name)
 
     @classmethod
     def load(cls, path: str | Path) -> Scenario:
-        """The scenario in this file (YAML or JSON), or BadScenario that names lines and fixes."""
-        return files.load(path, cls, AnyPart)
+        """The scenario in this file: JSON if its name ends in ``.json``, else YAML."""
+        text, where = file.text_of(path), Path(path).name
+        return cls.from_json(text, where) if where.endswith(".json") else cls.from_yaml(text, where)
 
     @staticmethod
     def json_schema() -> dict[str, Any]:
-        """The JSON Schema of scenario files; it is published as ``evsim/lab/scenario.schema.json``."""
-        return files.json_schema(AnyPart)
+        """The JSON Schema of scenario files; it is also kept in ``evsim/lab/scenario.schema.json``."""
+        return schema.json_schema()
 
 
-def _identity(part: Any) -> Any:
-    if not isinstance(part, Part):
-        return _code_identity(part)
-    functions = {t: _code_identity(f) for t, f in (getattr(part, "on", None) or {}).items()}
-    return part.describe() | ({"on": functions} if functions else {})
+def _refuse_what_is_no_part(part: Any) -> None:
+    if isinstance(part, Part) or (callable(part) and not isinstance(part, type)):
+        return
+    what = f"the class {part.__name__} itself" if isinstance(part, type) else shown(part)
+    raise BadScenario(f"{what} is no part; expected a Publisher(…), Log(…), Consumer(…)…, or a generator function of world")
 
 
-def _code_identity(function: Callable[..., Any]) -> list[str]:
-    code = getattr(function, "__code__", None)
-    made = hashlib.sha256(repr(_constants(code)).encode()).hexdigest()[:16] if code else ""
-    return [_function_name(function), made]
+def _title(part: Any) -> str:
+    return part.title if isinstance(part, Part) else f"function {part.__name__}"
 
 
-def _constants(code: CodeType) -> list[Any]:
-    """What a function does, apart from where it stands: names, constants, and inner functions."""
-    inner = [_constants(c) if isinstance(c, CodeType) else repr(c) for c in code.co_consts]
-    return [code.co_names, code.co_varnames, inner]
-
-
-def _function_name(function: Any) -> str:
-    return str(getattr(function, "__name__", type(function).__name__))
-
-
-def _differences(one: Scenario, other: Scenario) -> Iterable[str]:
-    if one.name != other.name:
-        yield f"name: {one.name} → {other.name}"
-    before, after = one.named, other.named
+def _differences(old: Scenario, new: Scenario) -> Iterator[str]:
+    if old.name != new.name:
+        yield f"scenario: name {old.name} → {new.name}"
+    before, after = old.named, new.named
     for name, part in before.items():
         if name not in after:
             yield f"- {part!r}"
-        elif after[name] != part:
-            yield from _changed(name, part, after[name])
+        elif type(after[name]) is not type(part):
+            yield from (f"- {part!r}", f"+ {after[name]!r}")
+        else:
+            yield from _changes(part, after[name])
     yield from (f"+ {part!r}" for name, part in after.items() if name not in before)
-    unnamed = [[p for p in s.parts if not (isinstance(p, Part) and p.name)] for s in (one, other)]
-    yield from (f"- {_shown(part)}" for part in unnamed[0] if part not in unnamed[1])
-    yield from (f"+ {_shown(part)}" for part in unnamed[1] if part not in unnamed[0])
+    gone, come = _nameless(old), _nameless(new)
+    yield from (f"- {text}" for text in (gone - come).elements())
+    yield from (f"+ {text}" for text in (come - gone).elements())
+    if old != new and sorted(map(repr, old.parts)) == sorted(map(repr, new.parts)) and old.name == new.name:
+        yield "the same parts in another order, or with functions that do something else"
 
 
-def _shown(part: Any) -> str:
-    return repr(part) if isinstance(part, Part) else _function_name(part)
-
-
-def _changed(name: str, old: Part, new: Part) -> Iterator[str]:
-    if type(old) is not type(new):
-        yield f"{name}: {old!r} → {new!r}"
-        return
+def _changes(old: Part, new: Part) -> Iterator[str]:
     for field in type(old).model_fields:
-        was, now = getattr(old, field), getattr(new, field)
-        if was != now:
-            yield f"{name}: {field} {was!r} → {now!r}"
+        before, after = getattr(old, field), getattr(new, field)
+        if before != after:
+            yield f"{old.name}: {field} {_shown(before)} → {_shown(after)}"
+
+
+def _nameless(scenario: Scenario) -> Counter[str]:
+    """Faults and functions, as text."""
+    others = (part for part in scenario.parts if not (isinstance(part, Part) and part.name))
+    return Counter(repr(part) if isinstance(part, Part) else _title(part) for part in others)
+
+
+def _shown(value: Any) -> str:
+    """A setting as its reader would write it: functions by their names."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key}: {_shown(entry)}" for key, entry in value.items()) + "}"
+    return value if isinstance(value, str) else getattr(value, "__name__", shown(value))

@@ -1,7 +1,8 @@
-"""A short text that names a run and replays it, bit for bit.
+"""A line of text that names a run, so that anybody can run it again bit for bit.
 
-``hello~7~60~4f1ca09e2b71``: a scenario of the catalogue, the seed, the end in seconds, the first digits of the digest of the
-history. Other scenarios travel in the token themselves, packed: ``z…~7~60~4f1ca09e2b71``.
+``hello~s7~60~4f1ca09e2b71`` is the scenario *hello* of the catalogue with seed 7 for 60 seconds, whose history has a
+digest that begins 4f1ca09e2b71. Any other scenario is packed into the token itself (``p.`` and base64), or, where its
+functions live in a notebook, only named by its digest (``n.``): then the notebook must replay it.
 """
 
 from __future__ import annotations
@@ -9,83 +10,142 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 import re
 import zlib
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from evsim.errors import BadScenario, BadToken
+from evsim.errors import BadScenario, BadToken, UnknownName, shown
+from evsim.lab import file, plain
+from evsim.lab.marks import BYTES_MAX
 
 if TYPE_CHECKING:
     from evsim.lab.run import Run
     from evsim.lab.scenario import Scenario
 
+LENGTH_MAX = 64 * 1024
 DIGITS = 12
-UNPACKED_MAX = 2**20
-_TOKEN = re.compile(r"([A-Za-z0-9_=-]+)~(\d{1,20})~([0-9.e+-]{1,30})~([0-9a-f]{12})")
+_SHAPE = re.compile(r"(?P<which>[^~\s]+)~s(?P<seed>\d{1,20})~(?P<until>[0-9.e+-]{1,30})~(?P<digest>[0-9a-f]{12}|partial)")
+_EXAMPLE = "hello~s7~60~4f1ca09e2b71"
 
 
-class Named(NamedTuple):
-    """What a token says."""
+@dataclass(frozen=True)
+class Token:
+    """What a token says: which scenario, seed and end, and how the digest of the history begins (None: not known)."""
 
-    scenario: Scenario
+    which: str
     seed: int
     until_s: float
-    digest: str
+    digest: str | None
+
+    def scenario(self) -> Scenario:
+        """The scenario that the token names or holds, or BadToken."""
+        if self.which.startswith("n."):
+            raise BadToken(
+                "this run has functions that live where it was made, so the token only names it; "
+                "replay it there with scenario.replay(token)"
+            )
+        if self.which.startswith("p."):
+            return _unpacked(self.which[2:])
+        from evsim.lab import catalog
+
+        try:
+            return catalog.get(self.which)
+        except UnknownName as problem:
+            raise BadToken(f"the token begins with {shown(self.which)}, but {problem}") from None
 
 
-def write(run: Run) -> str:
-    """The token of a run; BadToken when its scenario cannot leave this session."""
-    if run.interrupted:
-        raise BadToken("an interrupted run has no token: nobody can interrupt at the same moment again; run it to its end")
-    return f"{_name(run.scenario)}~{run.seed}~{run.until_s!r}~{run.history.digest()[:DIGITS]}"
+def token_of(run: Run) -> str:
+    """The token of a run; of one that was interrupted, the token of the whole run it is a part of."""
+    digest = "partial" if run.interrupted else run.digest[:DIGITS]
+    return f"{_which(run.scenario)}~s{run.seed}~{_number(run.until_s)}~{digest}"
 
 
-def _name(scenario: Scenario) -> str:
-    from evsim.lab.catalog import CATALOG  # noqa: PLC0415
+def _number(until_s: float) -> str:
+    return str(int(until_s)) if until_s.is_integer() and until_s < 1e15 else repr(until_s)
 
-    if CATALOG.get(scenario.name) == scenario:
+
+def _which(scenario: Scenario) -> str:
+    from evsim.lab import catalog
+
+    if catalog.SCENARIOS.get(scenario.name) == scenario:
         return scenario.name
+    if plain.own_functions(scenario.parts):
+        return f"n.{scenario.digest[:DIGITS]}"
     try:
-        text = json.dumps(scenario.to_dict(), separators=(",", ":"), ensure_ascii=True)
+        document = file.document(scenario.name, scenario.parts)
+    except BadScenario:
+        return f"n.{scenario.digest[:DIGITS]}"
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    packed = "p." + base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
+    return packed if len(packed) < LENGTH_MAX // 2 else f"n.{scenario.digest[:DIGITS]}"
+
+
+def _unpacked(text: str) -> Scenario:
+    from evsim.lab.scenario import Scenario
+
+    try:
+        packed = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+        unpacker = zlib.decompressobj()
+        plain_text = unpacker.decompress(packed, BYTES_MAX)
+        whole = unpacker.eof and not unpacker.unused_data
+        document = plain_text.decode()
+    except (binascii.Error, zlib.error, UnicodeDecodeError, ValueError):
+        whole, document = False, ""
+    if not whole:
+        raise BadToken("the scenario in this token cannot be unpacked; copy the whole token again")
+    try:
+        return Scenario.from_json(document, "the token")
     except BadScenario as problem:
-        raise BadToken(f"this run can be replayed only where it was made: {problem}") from None
-    return "z" + base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode()
+        raise BadToken(f"the scenario in this token cannot be read by this evsim\n{problem}") from None
 
 
-def read(token: str) -> Named:
-    """What a token says, or BadToken."""
-    match = _TOKEN.fullmatch(token.strip())
+def parse(text: str) -> Token:
+    """What a token says, or BadToken and one sentence."""
+    if not isinstance(text, str) or len(text) > LENGTH_MAX:
+        raise BadToken(f"this is no token; expected a line of text such as {_EXAMPLE}")
+    match = _SHAPE.fullmatch(text.strip())
     if match is None:
-        raise BadToken(f"{token[:40]!r} is no token; expected scenario~seed~seconds~digest, as run.token gives it")
-    name, seed, until, digest = match.groups()
+        raise BadToken(f"{shown(text.strip())} is no token; expected scenario~seed~seconds~digest, such as {_EXAMPLE}")
     try:
-        until_s = float(until)
+        until_s = float(match["until"])
     except ValueError:
-        raise BadToken(f"{until!r} in the token is not a number of seconds; copy the token again") from None
-    return Named(_scenario(name), int(seed), until_s, digest)
+        until_s = math.nan
+    seed = int(match["seed"])
+    if not 0 < until_s < math.inf or seed >= 2**64:
+        raise BadToken(f"the token asks for seed {seed} and {match['until']} seconds, which cannot be; copy it again")
+    return Token(match["which"], seed, until_s, None if match["digest"] == "partial" else match["digest"])
 
 
-def _scenario(name: str) -> Scenario:
-    from evsim.lab.catalog import CATALOG  # noqa: PLC0415
-    from evsim.lab.scenario import Scenario  # noqa: PLC0415
+@dataclass(frozen=True, repr=False)
+class Replay:
+    """A run that was run again, and whether it is the same (None: the first run was not whole)."""
 
-    if name in CATALOG:
-        return CATALOG[name]
-    if not name.startswith("z"):
-        raise BadToken(f"no scenario called {name!r} in the catalogue of this version; known: {', '.join(CATALOG)}")
-    try:
-        machine = zlib.decompressobj()
-        text = machine.decompress(base64.urlsafe_b64decode(name[1:]), UNPACKED_MAX)
-        if machine.unconsumed_tail or not machine.eof:
-            raise ValueError
-        return Scenario.from_json(text.decode())
-    except (binascii.Error, zlib.error, ValueError) as problem:
-        reason = f": {problem}" if isinstance(problem, BadScenario) else ""
-        raise BadToken(f"the token is damaged: its scenario cannot be unpacked{reason}; copy it again") from None
+    run: Run
+    same: bool | None
+    expected: str | None
+
+    def __str__(self) -> str:
+        digest = self.run.digest[:DIGITS]
+        if self.run.interrupted:
+            return "stopped before its end: nothing can be said about the rest"
+        if self.same is None:
+            return f"the first run was stopped before its end; this is the whole run, digest {digest}"
+        if self.same:
+            return f"the same run, digit for digit: digest {digest}"
+        return f"not the same run: digest {digest}, but the token says {self.expected}; was it made by another version of evsim?"
+
+    __repr__ = __str__
 
 
-def replay(token: str) -> tuple[Run, bool]:
-    """Run again what a token names: the run, and whether it is the same digit for digit."""
-    named = read(token)
-    run = named.scenario.run(until_s=named.until_s, seed=named.seed)
-    return run, run.history.digest().startswith(named.digest)
+def replay(text: str, scenario: Scenario | None = None, progress: bool | None = None) -> Replay:
+    """Run again what the token names; ``scenario`` is needed where its functions live in a notebook."""
+    token = parse(text)
+    if scenario is None:
+        scenario = token.scenario()
+    elif token.which != _which(scenario):
+        raise BadToken(f"the token names another scenario than {scenario.name!r}, or one whose functions did something else")
+    run = scenario.run(token.until_s, token.seed, progress)
+    same = None if token.digest is None or run.interrupted else run.digest.startswith(token.digest)
+    return Replay(run, same, token.digest)
