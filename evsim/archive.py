@@ -1,9 +1,9 @@
-"""How a history is kept in a file: text and columns, checked when read, nothing that runs.
+r"""How a history is kept in a file: text and columns, checked when read, nothing that runs.
 
 Format, version 1::
 
-    evsim-history 1\\n                      the signature
-    {...}\\n                                one line of JSON: sizes, the sha256 of all that follows, meta, parts
+    evsim-history 1\n                       the signature
+    {...}\n                                 one line of JSON: sizes, the sha256 of all that follows, meta, parts
     zlib(tables)                           JSON: what the codes of the rows and events mean; payloads; notes
     zlib(rows)                             20 bytes a row, little-endian: time f8, what i4, event i4, number i4
     zlib(events)                           28 bytes an event: timestamp f8, template, n, key, causation, correlation i4
@@ -57,7 +57,9 @@ def load(path: str | Path, history: History) -> History:
     try:
         with path.open("rb") as file:
             if file.read(len(SIGNATURE)) != SIGNATURE:
-                raise BadFile(f"{path.name} is not a history that evsim saved: it does not begin with 'evsim-history 1'")
+                raise BadFile(
+                    f"{path.name} is not a history that evsim saved: it does not begin with 'evsim-history 1'"
+                )
             header = _header(path, file.readline(HEADER_MAX))
             packed = [_section(path, file, size) for size in header["packed"]]
             rest = file.read(1)
@@ -71,7 +73,9 @@ def load(path: str | Path, history: History) -> History:
         history.refill(rows, table, json.loads(tables))
         _check(history)
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
-        raise BadFile(f"{path.name} contradicts itself: its codes point outside its tables; save the run again") from None
+        raise BadFile(
+            f"{path.name} contradicts itself: its codes point outside its tables; save the run again"
+        ) from None
     return history
 
 
@@ -103,7 +107,9 @@ def _unpack(path: Path, section: bytes, size: int) -> bytes:
     except zlib.error:
         plain = b""
     if len(plain) != size:
-        raise BadFile(f"{path.name} is damaged: a section does not unpack to the {size} bytes it promises; save it again")
+        raise BadFile(
+            f"{path.name} is damaged: a section does not unpack to the {size} bytes it promises; save it again"
+        )
     return plain
 
 
@@ -111,18 +117,20 @@ def _check(history: History) -> None:
     """Refuse what could make a reader go wrong: codes outside the tables, time that goes back or is not a number."""
     rows, table = history.rows, history.table
     events, whats = len(table), len(history.whats)
+    texts, kept = len(history.texts), history.data
+    words: list[Any] = [*history.texts, *(word for what in history.whats for word in what)]
+    words += [word for template in history.templates for word in (template.stem, template.type, template.source)]
+    whole: list[Any] = [*kept.values(), *history.notes]
     inside = [
         not len(rows) or (np.isfinite(rows["time"]).all() and (np.diff(rows["time"]) >= 0).all()),
         ((rows["what"] >= 0) & (rows["what"] < whats)).all(),
         ((rows["event"] >= -1) & (rows["event"] < events)).all(),
         ((table["template"] >= 0) & (table["template"] < len(history.templates))).all(),
         np.isfinite(table["timestamp"]).all(),
-        all(((table[c] < events) & (table[c] >= -1 - len(history.texts))).all() for c in ("causation", "correlation")),
-        all(isinstance(i, int) and 0 <= i < events and isinstance(d, dict) for i, d in history.data.items()),
-        all(isinstance(word, str) for what in history.whats for word in what),
-        all(isinstance(t.stem, str) and isinstance(t.type, str) and isinstance(t.source, str) for t in history.templates),
-        all(isinstance(note, dict) for note in history.notes),
-        all(isinstance(text, str) for text in history.texts),
+        all(((table[c] < events) & (table[c] >= -1 - texts)).all() for c in ("causation", "correlation")),
+        all(type(index) is int and 0 <= index < events for index in kept),
+        all(isinstance(word, str) for word in words),
+        all(isinstance(mapping, dict) for mapping in whole),
     ]
     if not all(inside):
         raise ValueError

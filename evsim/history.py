@@ -28,7 +28,14 @@ STEPS = ("published", "stored", "delivered", "handled", "saved", "sent", "acked"
 
 ROW = np.dtype([("time", "<f8"), ("what", "<i4"), ("event", "<i4"), ("number", "<i4")])
 EVENT = np.dtype(
-    [("timestamp", "<f8"), ("template", "<i4"), ("n", "<i4"), ("key", "<i4"), ("causation", "<i4"), ("correlation", "<i4")]
+    [
+        ("timestamp", "<f8"),
+        ("template", "<i4"),
+        ("n", "<i4"),
+        ("key", "<i4"),
+        ("causation", "<i4"),
+        ("correlation", "<i4"),
+    ]
 )
 _pack_row, _unpack_row = struct.Struct("<diii").pack, struct.Struct("<diii").unpack_from
 _pack_event, _unpack_event = struct.Struct("<diiiii").pack, struct.Struct("<diiiii").unpack_from
@@ -115,7 +122,7 @@ class History:
             self.whats.append(What(*key))
         return code
 
-    def template(self, stem: str, source: str, type: str, version: int = 1, key_stem: str | None = None) -> int:  # noqa: A002, PLR0913
+    def template(self, stem: str, source: str, type: str, version: int = 1, key_stem: str | None = None) -> int:  # noqa: A002
         """The code of what many events have in common, made on first use."""
         key = (stem, source, type, version, key_stem)
         code = self._template_codes.get(key)
@@ -241,7 +248,7 @@ class History:
 
     # ---------------------------------------------------------------- reading
 
-    def of(  # noqa: PLR0913
+    def of(
         self,
         step: str | Iterable[str] | None = None,
         node: str | None = None,
@@ -300,7 +307,8 @@ class History:
     def record_at(self, row: int) -> Record:
         """One row in words."""
         time, what, event, number = _unpack_row(self._rows.getbuffer(), row * ROW.itemsize)
-        return Record(time, *self.whats[what], self.id_of(event) if event >= 0 else None, number)
+        step, node, place = self.whats[what]
+        return Record(time, step, node, place, self.id_of(event) if event >= 0 else None, number)
 
     # ---------------------------------------------------------------- events
 
@@ -462,7 +470,7 @@ class History:
             self.template(*words)
         for text in tables["texts"]:
             self.reference(text)
-        self.data.update({index: data for index, data in tables["data"]})
+        self.data.update(dict(tables["data"]))
         self.notes.extend(tables["notes"])
         return self
 

@@ -70,7 +70,13 @@ def test_an_unknown_dataset_is_answered_with_the_nearest():
 GOOD = json.dumps(
     {
         "arrived": "2026-01-01T00:00:01Z",
-        "event": {"id": "shop.1", "type": "order.placed", "timestamp": "2026-01-01T00:00:00Z", "source": "shop", "data": {}},
+        "event": {
+            "id": "shop.1",
+            "type": "order.placed",
+            "timestamp": "2026-01-01T00:00:00Z",
+            "source": "shop",
+            "data": {},
+        },
     }
 )
 

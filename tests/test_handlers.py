@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from shops import ids, run
 
 from evsim.errors import HandlerFailed
 from evsim.laws import Constant
@@ -15,7 +16,6 @@ from evsim.sim.faults import Crash, Pause
 from evsim.sim.publisher import Publisher
 from evsim.sim.service import Service
 from evsim.sim.world import World
-from shops import ids, run
 
 
 def charge(event, ctx):
@@ -55,17 +55,34 @@ def test_what_is_emitted_carries_its_cause_its_flow_and_its_key():
         until_s=1.5,
     )
     parcel = history.event_at(history.index("payment.2"))
-    assert (parcel.type, parcel.key, parcel.causation_id, parcel.correlation_id) == ("parcel.sent", "parcel-1", "payment.1", "shop.1")
+    assert (parcel.type, parcel.key, parcel.causation_id, parcel.correlation_id) == (
+        "parcel.sent",
+        "parcel-1",
+        "payment.1",
+        "shop.1",
+    )
     assert history.flow("shop.1") == ["shop.1", "payment.1", "payment.2"]
     assert history.flow("order-1") == ["shop.1", "payment.1", "payment.2"]
 
 
 OUTCOMES = {
     # (inbox, outbox): charged per crash step, order.paid events per crash step
-    (False, False): ({"delivered": 1, "handled": 2, "saved": 2, "sent": 2, "acked": 1}, {"delivered": 1, "handled": 1, "saved": 1, "sent": 2, "acked": 1}),
-    (True, False): ({"delivered": 1, "handled": 2, "saved": 1, "sent": 1, "acked": 1}, {"delivered": 1, "handled": 1, "saved": 0, "sent": 1, "acked": 1}),
-    (False, True): ({"delivered": 1, "handled": 2, "saved": 2, "sent": 2, "acked": 1}, {"delivered": 1, "handled": 1, "saved": 2, "sent": 2, "acked": 1}),
-    (True, True): ({"delivered": 1, "handled": 2, "saved": 1, "sent": 1, "acked": 1}, {"delivered": 1, "handled": 1, "saved": 1, "sent": 1, "acked": 1}),
+    (False, False): (
+        {"delivered": 1, "handled": 2, "saved": 2, "sent": 2, "acked": 1},
+        {"delivered": 1, "handled": 1, "saved": 1, "sent": 2, "acked": 1},
+    ),
+    (True, False): (
+        {"delivered": 1, "handled": 2, "saved": 1, "sent": 1, "acked": 1},
+        {"delivered": 1, "handled": 1, "saved": 0, "sent": 1, "acked": 1},
+    ),
+    (False, True): (
+        {"delivered": 1, "handled": 2, "saved": 2, "sent": 2, "acked": 1},
+        {"delivered": 1, "handled": 1, "saved": 2, "sent": 2, "acked": 1},
+    ),
+    (True, True): (
+        {"delivered": 1, "handled": 2, "saved": 1, "sent": 1, "acked": 1},
+        {"delivered": 1, "handled": 1, "saved": 1, "sent": 1, "acked": 1},
+    ),
 }
 
 
@@ -77,7 +94,7 @@ def test_one_crash_after_each_step_by_each_remedy(inbox, outbox, step):
     charged, paid = OUTCOMES[inbox, outbox]
     assert effects(history)["order-2"] == charged[step]
     emitted = Counter(e.key for e in history.events if e.type == "order.paid")
-    sent = {i for i in ids(history, "published", "payment")}
+    sent = set(ids(history, "published", "payment"))
     paid_2 = [e.id for e in history.events if e.type == "order.paid" and e.key == "order-2" and e.id in sent]
     assert len(paid_2) == paid[step]
     assert effects(history)["order-1"] == effects(history)["order-3"] == emitted["order-3"] == 1
@@ -130,7 +147,9 @@ def test_a_handler_that_raises_stops_the_run_with_one_sentence_that_says_where()
     with pytest.raises(HandlerFailed) as caught:
         run(*shop(on={"order.placed": wrong}), until_s=3)
     sentence = str(caught.value)
-    assert all(part in sentence for part in ("'payment'", "shop.1", "order.placed", "KeyError", "event.data", "dead_letter"))
+    assert all(
+        part in sentence for part in ("'payment'", "shop.1", "order.placed", "KeyError", "event.data", "dead_letter")
+    )
     assert "\n" not in sentence
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shops import run
+from strategies import events
 
 from evsim.errors import BadFile, UnknownName
 from evsim.event import Event
@@ -20,8 +22,6 @@ from evsim.sim.broker.log import Log
 from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash
 from evsim.sim.publisher import Publisher
-from shops import run
-from strategies import events
 
 
 def shop(*more, until_s=20.0, seed=7):
@@ -128,7 +128,7 @@ def test_a_story_of_a_redelivery_says_again_and_shows_the_crash():
 
 
 def test_a_story_of_nobody_says_what_there_is():
-    with pytest.raises(UnknownName, match="it begins with shop.1"):
+    with pytest.raises(UnknownName, match=r"it begins with shop\.1"):
         shop(until_s=2).story("order-9999")
 
 
@@ -145,7 +145,9 @@ def test_the_digest_does_not_depend_on_the_hash_seed(hash_seed):
     code = "import sys; sys.path.insert(0, sys.argv[1]); import test_history as t; print(t.shop().digest())"
     environment = os.environ | {"PYTHONHASHSEED": hash_seed}
     here = str(Path(__file__).parent)
-    done = subprocess.run([sys.executable, "-c", code, here], capture_output=True, text=True, env=environment, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, here], capture_output=True, text=True, env=environment, check=True
+    )
     assert done.stdout.strip() == shop().digest()
 
 
@@ -158,8 +160,13 @@ PINNED = "2c0d8270fe19f43b"
 
 
 def test_an_unrelated_part_leaves_the_others_records_as_they_were():
-    alone, together = shop(), shop(
-        Publisher("mail", to="letters", rate=30), Log("letters"), Consumer("post", of="letters", service_s=Exponential(0.01))
+    alone, together = (
+        shop(),
+        shop(
+            Publisher("mail", to="letters", rate=30),
+            Log("letters"),
+            Consumer("post", of="letters", service_s=Exponential(0.01)),
+        ),
     )
     for node in ("shop", "orders", "billing"):
         assert [tuple(r) for r in alone.of(node=node)] == [tuple(r) for r in together.of(node=node)]
@@ -198,7 +205,17 @@ def test_every_truncation_and_every_changed_byte_is_refused(tmp_path):
             History.load(broken)
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04zip", b"evsim-history 2\n{}\n", b"evsim-history 1\nnull\n", b"\x80\x04pickle", b"evsim-history 1\n" + b"[" * 50_000 + b"\n"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04zip",
+        b"evsim-history 2\n{}\n",
+        b"evsim-history 1\nnull\n",
+        b"\x80\x04pickle",
+        b"evsim-history 1\n" + b"[" * 50_000 + b"\n",
+    ],
+)
 def test_a_foreign_file_is_refused_with_one_sentence(tmp_path, content):
     path = tmp_path / "foreign"
     path.write_bytes(content)

@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from shops import ids, run
 
 from evsim.keys import partition_of
 from evsim.laws import Constant, Exponential, Zipf
@@ -14,7 +15,6 @@ from evsim.sim.consumer import Consumer, Timed
 from evsim.sim.faults import Crash, Delay, Drop, Duplicate, Join, Leave, Partition, Pause
 from evsim.sim.network import Link
 from evsim.sim.publisher import Publisher
-from shops import ids, run
 
 
 def shop(**settings):
@@ -98,7 +98,7 @@ def test_crash_step_by_commit_policy_comes_out_as_the_delivery_guarantee_says(st
 
 
 def test_timed_commits_repeat_half_a_period_of_work_on_average():
-    """μc/2: a member that is never idle handles 50/s, commits every 2 s, and crashes at 60 times spread over the period."""
+    """μc/2: a member that is never idle handles 50/s, commits every 2 s, crashes at 60 times spread over the period."""
     repeats = []
     for seed in range(60):
         parts = (
@@ -300,7 +300,15 @@ def test_what_is_stored_is_delivered_whatever_happens_to_the_members(seed):
     history = run(
         Publisher("shop", to="orders", rate=40),
         Log("orders", partitions=5),
-        Consumer("billing", of="orders", members=3, service_s=Exponential(0.02), session_timeout_s=3, rebalance_s=0.5, commit=Timed(1.0)),
+        Consumer(
+            "billing",
+            of="orders",
+            members=3,
+            service_s=Exponential(0.02),
+            session_timeout_s=3,
+            rebalance_s=0.5,
+            commit=Timed(1.0),
+        ),
         Link("orders", "billing", delay_s=Exponential(0.002)),
         Crash("billing-1", at_s=5, down_s=1),
         Crash("billing-2", at_s=8, down_s=10),

@@ -121,7 +121,9 @@ def read(path: str | Path, name: str | None = None) -> Dataset:
         except BadEvent as problem:
             raise BadFile(f"{path.name}, line {number}: {problem}; nothing was loaded") from None
         if arrival.arrived < before:
-            raise BadFile(f"{path.name}, line {number}: it arrived before the line above; sort the lines by 'arrived'; nothing was loaded")
+            raise BadFile(
+                f"{path.name}, line {number}: it came before the line above; sort the lines by 'arrived'; nothing was loaded"
+            )
         before = arrival.arrived
         arrivals.append(arrival)
     return Dataset(name or path.name, tuple(arrivals))
@@ -137,7 +139,9 @@ def parse(line: str) -> Arrival:
         raise BadEvent("the line is no arrival; expected an object with 'arrived' and 'event'")
     unknown = [field for field in document if field not in {"arrived", "event", "labels"}]
     if unknown:
-        raise BadEvent(f"{unknown[0]!r} is not a field of an arrival{did_you_mean(unknown[0], ('arrived', 'event', 'labels'))}")
+        raise BadEvent(
+            f"{unknown[0]!r} is not a field of an arrival{did_you_mean(unknown[0], ('arrived', 'event', 'labels'))}"
+        )
     labels = document.get("labels", [])
     if not isinstance(labels, list) or not set(map(str, labels)) <= set(LABELS):
         raise BadEvent(f"labels {labels!r} are not known; expected some of {', '.join(LABELS)}")
@@ -153,7 +157,9 @@ def _lines(path: Path) -> Iterator[str]:
             while line := file.readline(LINE_MAX + 1):
                 size += len(line)
                 if len(line) > LINE_MAX or size > BYTES_MAX:
-                    raise BadFile(f"{path.name} is too large: a line of over {LINE_MAX} or a file of over {BYTES_MAX} bytes is not read")
+                    raise BadFile(
+                        f"{path.name} is too large: at most {LINE_MAX} bytes a line and {BYTES_MAX} a file are read"
+                    )
                 yield line.decode("utf-8")
     except UnicodeDecodeError:
         raise BadFile(f"{path.name} is not text in UTF-8; nothing was loaded") from None

@@ -1,8 +1,9 @@
 """What a handler may do: act on the outside world, keep state, emit events, and wait.
 
-A handler is a plain function ``(event, ctx)``. A delivery passes five steps, *delivered, handled, saved, sent, acked*;
-``ctx.effect`` happens during *handled*, ``ctx.state`` is written at *saved*, ``ctx.emit`` leaves at *sent*. A handler that
-must wait is ``async def`` and awaits ``ctx.sleep`` or ``ctx.call``; the same handler runs in simulated and in real time.
+A handler is a plain function ``(event, ctx)``. A delivery passes five steps, *delivered, handled, saved, sent, acked*:
+``ctx.effect`` happens during *handled*, ``ctx.state`` is written at *saved*, ``ctx.emit`` leaves at *sent*. A handler
+that must wait is ``async def`` and awaits ``ctx.sleep`` or ``ctx.call``; the same handler runs in simulated and in
+real time.
 """
 
 from __future__ import annotations
@@ -66,5 +67,5 @@ class Call(Wish):
         self.service, self.data = service, data
 
 
-class Unavailable(Exception):  # noqa: N818 - a word that reads well where it is caught
+class Unavailable(Exception):
     """The service that was called did not answer."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from pydantic import Field, field_serializer
+from pydantic import Field
 
 from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration
@@ -31,12 +31,12 @@ class Timed(Value):
 class Consumer(Part):
     """A consumer group: ``Consumer("billing", of="orders", members=4, service_s=Exponential(0.03))``.
 
-    ``service_s`` is the time that the handling of one event takes; ``on`` maps event types to handlers ``(event, ctx)``,
-    other types are skipped. ``types`` lets a consumer without handlers do the same. ``commit`` says when the position is
-    acknowledged: ``"after"`` each event (at least once), ``"before"`` a batch is handled (at most once), after each
+    ``service_s`` is the time that the handling of one event takes; ``on`` maps event types to handlers
+    ``(event, ctx)``, other types are skipped. ``types`` lets a consumer without handlers do the same. ``commit`` says when the position
+    is acknowledged: ``"after"`` each event (at least once), ``"before"`` a batch is handled (at most once), after each
     ``"batch"``, or ``Timed(every_s)``. ``prefetch`` is the most events that one fetch brings (Kafka's
-    ``max.poll.records``). A member that is silent for ``session_timeout_s`` (Kafka: 45 s) loses its partitions, which are
-    handed over after ``rebalance_s``. ``turnaround_s`` is the time from an acknowledgement to the next fetch.
+    ``max.poll.records``). A member that is silent for ``session_timeout_s`` (Kafka: 45 s) loses its partitions, which
+    are handed over after ``rebalance_s``. ``turnaround_s`` is the time from an acknowledgement to the next fetch.
     What handlers emit goes to ``to``, which is ``of`` when not given; what they fail on goes to ``dead_letter``.
     """
 
@@ -83,9 +83,12 @@ class Consumer(Part):
                 kind_of(event_type)
             except ValueError as problem:
                 yield f"{self.title}: {problem}"
-        twins = [p for p in parts.values() if isinstance(p, Consumer) and p.of == self.of and p.group_name == self.group_name]
+        twins = [
+            p for p in parts.values() if isinstance(p, Consumer) and p.of == self.of and p.group_name == self.group_name
+        ]
         if twins and twins[0] is not self and self in twins:
-            yield f"{self.title}: group {self.group_name!r} of {self.of!r} is taken by consumer {twins[0].name!r}; use members=… or another group"
+            taken = f"group {self.group_name!r} of {self.of!r} is taken by consumer {twins[0].name!r}"
+            yield f"{self.title}: {taken}; use members=… or another group"
 
     @property
     def group_name(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
@@ -23,7 +23,7 @@ Named = Literal["delivered", "handled", "saved", "sent", "acked"]
 class Fault(Part):
     """Something that goes wrong. Faults have no name; they name what they hit."""
 
-    name: ClassVar[None] = None  # type: ignore[misc]
+    name: ClassVar[None] = None
 
     @property
     def title(self) -> str:
@@ -52,10 +52,14 @@ class Starter:
         self.fault.begin(self.world)
 
 
-def nodes_of(world: World, name: str) -> list[Node]:
+def nodes_of(world: World, name: str) -> list[Any]:
     """The nodes that a name means: the members of a consumer, or the one node."""
     live = world.find(name)
     return live.nodes() if hasattr(live, "nodes") else [live]
+
+
+def _call(act: Callable[[], Any]) -> None:
+    act()
 
 
 class _OnPart(Fault):
@@ -97,7 +101,8 @@ class Crash(_OnPart):
         yield from super().check(parts)
         owner = parts.get(part_of_known(self.part, parts))
         if self.after is not None and owner is not None and owner.kind != "consumer":
-            yield f"{self.title}: only a consumer passes the step {self.after!r}, but {self.part!r} is a {owner.kind}; use at_s="
+            what = f"only a consumer passes the step {self.after!r}, but {self.part!r} is a {owner.kind}"
+            yield f"{self.title}: {what}; use at_s="
 
     def begin(self, world: World) -> None:
         """Schedule the crash, or lie in wait."""
@@ -116,7 +121,7 @@ class Crash(_OnPart):
         """Crash one node and schedule its return."""
         node.crash()
         if self.down_s is not None:
-            world.plan_in(self.down_s, lambda _: node.restart())
+            world.plan_in(self.down_s, _call, node.restart)
 
 
 class _Trap:
@@ -155,7 +160,7 @@ class Pause(_OnPart):
     def _freeze(self, world: World) -> None:
         for node in nodes_of(world, self.part):
             node.pause()
-            world.plan_in(self.for_s, lambda _, node=node: node.resume())
+            world.plan_in(self.for_s, _call, node.resume)
 
 
 class Join(Fault):
@@ -171,7 +176,7 @@ class Join(Fault):
 
     def begin(self, world: World) -> None:
         """Schedule the newcomer."""
-        world.plan_at(max(self.at_s, world.now), lambda _: world.find(self.part).join())
+        world.plan_at(max(self.at_s, world.now), _call, world.find(self.part).join)
 
 
 class Leave(_OnPart):
@@ -187,7 +192,11 @@ class Leave(_OnPart):
 
     def begin(self, world: World) -> None:
         """Schedule the farewell."""
-        world.plan_at(max(self.at_s, world.now), lambda _: [node.leave() for node in nodes_of(world, self.part)])  # type: ignore[attr-defined]
+        world.plan_at(max(self.at_s, world.now), self._say_goodbye, world)
+
+    def _say_goodbye(self, world: World) -> None:
+        for node in nodes_of(world, self.part):
+            node.leave()
 
 
 class _OnLink(Fault):
@@ -267,7 +276,7 @@ class _Delaying(_Lottery):
 
 
 class Drop(_OnLink):
-    """``Drop("shop", "orders", share=0.01)``: this share of what travels is lost, from ``at_s`` for ``for_s`` seconds."""
+    """``Drop("shop", "orders", share=0.01)``: this share of what travels is lost, from ``at_s``, for ``for_s``."""
 
     start: str
     end: str
@@ -282,7 +291,7 @@ class Drop(_OnLink):
 
 
 class Duplicate(_OnLink):
-    """``Duplicate("shop", "orders", share=0.01)``: this share of what is sent arrives twice (a publisher's blind retry).
+    """``Duplicate("shop", "orders", share=0.01)``: this share arrives twice (a publisher's blind retry).
 
     Only on the way into a log: what a log sends carries its offset, and a consumer knows it when it comes twice.
     """
@@ -299,7 +308,7 @@ class Duplicate(_OnLink):
         yield from super().check(parts)
         end = parts.get(self.end)
         if end is not None and end.kind != "log":
-            yield f"{self.title}: only what is sent to a log can be doubled, but {self.end!r} is a {end.kind}; name a log as the end"
+            yield f"{self.title}: only what is sent to a log can be doubled, but {self.end!r} is a {end.kind}"
 
     def at_work(self, world: World, link: LiveLink) -> Any:
         """The fault at work on one link."""
@@ -323,7 +332,7 @@ class Delay(_OnLink):
 
 
 class Partition(_OnLink):
-    """``Partition("orders", "billing", at_s=10, for_s=20)``: nothing gets through, in either direction unless ``one_way``."""
+    """``Partition("orders", "billing", at_s=10, for_s=20)``: nothing gets through, one way or (default) both."""
 
     start: str
     end: str

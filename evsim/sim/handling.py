@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from evsim.errors import BadEvent, HandlerFailed
 from evsim.event import freeze
-from evsim.kinds import kind_of
 from evsim.history import split_key
+from evsim.kinds import kind_of
 from evsim.patterns.handler import Call, Sleep
 from evsim.sim.outlet import Outlet
 
@@ -193,7 +193,9 @@ class Handling:
         member.finish()
 
     def _sentence(self, member: LiveMember, index: int, problem: Exception) -> str:
-        frames = [f for f in traceback.extract_tb(problem.__traceback__) if "/evsim/sim/" not in f.filename.replace("\\", "/")]
+        frames = [
+            f for f in traceback.extract_tb(problem.__traceback__) if "/evsim/sim/" not in f.filename.replace("\\", "/")
+        ]
         where = f" (line {frames[-1].lineno}: {frames[-1].line})" if frames else ""
         event = self.world.history.event_at(index)
         return (
@@ -247,7 +249,9 @@ class Handling:
             template = history.template(self.value.name, self.value.name, event_type, 1, stem)
             self._templates[event_type, stem] = template
         self.group.emitted += 1
-        return history.new_event(self.world.now, template, self.group.emitted, number, cause, history.root_of(cause), data)
+        return history.new_event(
+            self.world.now, template, self.group.emitted, number, cause, history.root_of(cause), data
+        )
 
     def outlet(self, member: LiveMember, target: str) -> Outlet:
         """The way from this member to a log."""
@@ -261,7 +265,8 @@ class Handling:
         if event_type in self._commands:
             return
         target = self.value.to or self.value.of
-        consumers = [p for p in self.world.parts.values() if p.kind == "consumer" and p.of == target]
+        parts: list[Any] = list(self.world.parts.values())
+        consumers = [part for part in parts if part.kind == "consumer" and part.of == target]
         takers = [consumer.name for consumer in consumers if consumer.takes(event_type)]
         if len(takers) != 1:
             who = "nobody handles it" if not takers else f"{', '.join(takers)} all handle it"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
+from simpy.events import NORMAL
+
 from evsim.sim.node import Node
 
 if TYPE_CHECKING:
@@ -24,23 +26,28 @@ class Cursor:
 
     def __init__(self, world: World, member: str, partition: Partition, position: int) -> None:
         self.partition, self.position = partition, position
-        for step in ("delivered", "handled", "saved", "sent", "acked", "skipped", "failed"):
-            setattr(self, step, world.history.code(step, member, partition.place))
+        code, place = world.history.code, partition.place
+        self.delivered, self.handled = code("delivered", member, place), code("handled", member, place)
+        self.saved, self.sent = code("saved", member, place), code("sent", member, place)
+        self.acked, self.skipped = code("acked", member, place), code("skipped", member, place)
+        self.failed = code("failed", member, place)
 
 
 class LiveMember(Node):
     """One member. Its memory (cursors, the batch in hand) is lost in a crash; the group's is not."""
 
     __slots__ = (
-        "_arrive", "_queue", "_ids", "event",
+        "_arrive",
         "_back",
         "_call_at",
         "_due",
         "_every_s",
+        "_ids",
         "_left_s",
         "_log",
         "_policy",
         "_prefetch",
+        "_queue",
         "_record",
         "_send",
         "_served",
@@ -54,6 +61,7 @@ class LiveMember(Node):
         "cursor",
         "cursors",
         "cut_off",
+        "event",
         "generation",
         "giving_up",
         "group",
@@ -98,7 +106,8 @@ class LiveMember(Node):
         self._every_s = 0.0 if isinstance(value.commit, str) else value.commit.every_s
         self._record = world.record
         self._call_at = world.call_at
-        self._queue, self._ids = world._queue, world._eid.__next__
+        self._queue: list[Any] = world._queue
+        self._ids = world._eid.__next__
         self._arrive, self._served = self.arrive, self.served
         world.live[name] = self
 
@@ -154,9 +163,7 @@ class LiveMember(Node):
 
     def _read_positions(self, share: list[Partition]) -> None:
         committed = self.group.committed
-        self.cursors = [
-            Cursor(self.world, self.name, p, min(max(committed[p.index], p.start), p.end)) for p in share
-        ]
+        self.cursors = [Cursor(self.world, self.name, p, min(max(committed[p.index], p.start), p.end)) for p in share]
         self._turn = 0
 
     def _go(self) -> None:
@@ -216,20 +223,11 @@ class LiveMember(Node):
         """Our partitions, beginning behind the one that was read last: each gets its turn."""
         return self.cursors[self._turn :] + self.cursors[: self._turn]
 
-    def _fetch_again(self, epoch: int) -> None:
-        if epoch == self.epoch:
-            self.busy = False
-            self.fetch()
-
     def _reset(self, cursor: Cursor) -> int:
         """Retention has passed us while we were at work: go on where ``auto_offset_reset`` says."""
         partition = cursor.partition
         cursor.position = partition.start if self.group.value.auto_offset_reset == "earliest" else partition.end
         return cursor.position - partition.start
-
-    def _in_turn(self) -> list[Cursor]:
-        """Our partitions, beginning behind the one that was read last: each gets its turn."""
-        return self.cursors[self._turn :] + self.cursors[: self._turn]
 
     def _fetch_again(self, epoch: int) -> None:
         if epoch == self.epoch:
@@ -260,7 +258,7 @@ class LiveMember(Node):
         if self.traps and self.trapped("delivered", event):
             return
         self._due = due = now + self._service()
-        heappush(self._queue, (due, 1, self._ids(), self._served, self._ticket))
+        heappush(self._queue, (due, NORMAL, self._ids(), self._served, self._ticket))
 
     def _skipped(self, epoch: int) -> None:
         if epoch != self.epoch:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from heapq import heappush
 from collections.abc import Callable
+from heapq import heappush
 from typing import TYPE_CHECKING, Any, Literal
+
+from simpy.events import NORMAL
 
 from evsim.history import part_of
 from evsim.laws import Constant, Duration
@@ -61,7 +63,21 @@ def part_of_known(name: str, parts: Any) -> str:
 class LiveLink:
     """One direction between two nodes. ``send`` calls ``fn(arg)`` at the other end, later or never."""
 
-    __slots__ = ("_call_at", "_queue", "_ids", "_draw", "_last", "_ordered", "cut", "end", "faults", "name", "plain", "start", "world")
+    __slots__ = (
+        "_call_at",
+        "_draw",
+        "_ids",
+        "_last",
+        "_ordered",
+        "_queue",
+        "cut",
+        "end",
+        "faults",
+        "name",
+        "plain",
+        "start",
+        "world",
+    )
 
     def __init__(self, world: World, start: str, end: str, value: Link) -> None:
         self.world, self.start, self.end = world, start, end
@@ -70,7 +86,8 @@ class LiveLink:
         still = isinstance(law, Constant) and law.value == 0
         self._draw: Callable[[], float] | None = None if still else world.draws(f"link {self.name}", law)
         self._call_at = world.call_at
-        self._queue, self._ids = world._queue, world._eid.__next__
+        self._queue: list[Any] = world._queue
+        self._ids = world._eid.__next__
         self._last = 0.0
         self._ordered = value.ordered
         self.cut = 0
@@ -88,10 +105,10 @@ class LiveLink:
         if self._draw is not None:
             arrival = self.world._now + self._draw()
             if self._ordered:
-                if arrival < self._last:
+                if arrival < self._last:  # noqa: PLR1730 - max() costs more than the comparison
                     arrival = self._last
                 self._last = arrival
-            heappush(self._queue, (arrival, 1, self._ids(), fn, arg))
+            heappush(self._queue, (arrival, NORMAL, self._ids(), fn, arg))
         elif self._last <= self.world._now:
             fn(arg)
         else:

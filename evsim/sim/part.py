@@ -33,7 +33,8 @@ class Part(Value):
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """Problems that are visible before the run, a sentence each."""
         if self.name and _NUMBERED.fullmatch(self.name):
-            yield f"{self.title}: a part's name may not end in a number after a dash: so members are called; try {self.name.rstrip('-0123456789')!r}"
+            other = self.name.rstrip("-0123456789")
+            yield f"{self.title}: a name may not end in a dash and a number, for so members are called; try {other!r}"
         for field, kinds in self.refers.items():
             for name in _names(getattr(self, field)):
                 yield from self.refer(field, name, kinds, parts)
@@ -46,7 +47,8 @@ class Part(Value):
             yield f"{self.title}: no part called {name!r} for {field!r}{did_you_mean(name, fitting or parts)}"
         elif found.kind not in kinds:
             expected = " or ".join(kinds)
-            yield f"{self.title}: {field!r} names {name!r}, a {found.kind}; expected a {expected}{did_you_mean(name, fitting)}"
+            hint = did_you_mean(name, fitting)
+            yield f"{self.title}: {field!r} names {name!r}, a {found.kind}; expected a {expected}{hint}"
 
     @property
     def title(self) -> str:

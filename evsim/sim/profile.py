@@ -55,7 +55,9 @@ class Ramp(Profile):
     def model_post_init(self, _: Any, /) -> None:
         """A ramp takes time."""
         if self.to_s <= self.from_s:
-            raise ValueError(f"to_s={self.to_s} must be after from_s={self.from_s}: a ramp takes time; for none, use Step")
+            raise ValueError(
+                f"to_s={self.to_s} must be after from_s={self.from_s}: a ramp takes time; for none, use Step"
+            )
 
     def rate_at(self, time_s: float) -> float:
         """The rate at this time, per second."""

@@ -7,9 +7,10 @@ from heapq import heappush
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
+from simpy.events import NORMAL
 
-from evsim.kinds import kind_of
 from evsim.history import split_key
+from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration, Exponential, Zipf
 from evsim.sim.node import Node
 from evsim.sim.outlet import Outlet
@@ -25,14 +26,15 @@ _SOURCES = ("rate", "gap_s", "clients", "replay")
 class Publisher(Part):
     """A source of events: ``Publisher("shop", to="orders", rate=20)``.
 
-    How often: ``rate`` per second (a Poisson process; a number, or Step, Ramp, Diurnal, Spike), or any distribution of the
-    gaps ``gap_s`` (both open loop: it does not wait for anybody), or ``clients`` that each think for ``think_s``, publish,
-    and wait for the answer (closed loop): until the event is stored, or handled by the consumer named in ``awaits``.
-    ``replay`` names a dataset whose events are published again as they arrived, ``speed`` times as fast.
+    How often: ``rate`` per second (a Poisson process; a number, or Step, Ramp, Diurnal, Spike), or any distribution of
+    the gaps ``gap_s`` (both open loop: it does not wait for anybody), or ``clients`` that each think for ``think_s``,
+    publish, and wait for the answer (closed loop): until the event is stored, or handled by the consumer named in
+    ``awaits``. ``replay`` names a dataset whose events are published again as they arrived, ``speed`` times as fast.
     A publisher whose ``to`` is a service asks it and waits for the answer: the synchronous chain, for comparison.
 
     ``key``: ``"own"`` gives each event a key of its own (``order-1``, ``order-2``…; ``order-app-1`` where an earlier
-    publisher has taken the plain ones), a ``Zipf`` law draws it, None leaves it out, any other text is the key of all. ``data`` gives the payload: constants, or laws to draw from.
+    publisher has taken the plain ones), a ``Zipf`` law draws it, None leaves it out, any other text is the key of all. ``data`` gives the payload: constants, or laws to
+    draw from.
     ``count`` ends after that many events.
     """
 
@@ -58,7 +60,7 @@ class Publisher(Part):
         given = [field for field in _SOURCES if getattr(self, field) is not None]
         if len(given) != 1:
             what = " and ".join(f"{field}=" for field in given) or "none of them"
-            raise ValueError(f"publisher {self.name!r} was given {what}; say how often with exactly one of rate=, gap_s=, clients=, replay=")
+            raise ValueError(f"it was given {what}; say how often with exactly one of rate=, gap_s=, clients=, replay=")
         kind_of(self.type)
 
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
@@ -66,7 +68,7 @@ class Publisher(Part):
         yield from super().check(parts)
         target = parts.get(self.to)
         if kind_of(self.type) == "command" and target is not None and target.kind == "log" and self.replay is None:
-            takers = [p.name for p in parts.values() if p.kind == "consumer" and p.of == self.to and p.takes(self.type)]
+            takers = [p.name for p in parts.values() if p.kind == "consumer" and _takes(p, self.to, self.type)]
             if len(takers) != 1:
                 who = "nobody handles it" if not takers else f"{', '.join(takers)} all handle it"
                 yield f"{self.title}: a command has exactly one handler, but of {self.type!r} on {self.to!r} {who}"
@@ -84,18 +86,20 @@ class LivePublisher(Node):
     """A publisher at work."""
 
     __slots__ = (
-        "_call_at", "_queue", "_ids",
+        "_call_at",
         "_code",
         "_count",
         "_draw_data",
         "_first",
         "_fixed",
         "_gap",
+        "_ids",
         "_keys",
         "_known",
         "_new_event",
         "_outlet",
         "_own",
+        "_queue",
         "_record",
         "_script",
         "_send",
@@ -116,7 +120,8 @@ class LivePublisher(Node):
         self.published = 0
         self._tick_again, self._call_at = self.tick, world.call_at
         self._count = value.count
-        self._queue, self._ids = world._queue, world._eid.__next__
+        self._queue: list[Any] = world._queue
+        self._ids = world._eid.__next__
         world.live[value.name] = self
 
     # ---------------------------------------------------------------- the start
@@ -201,7 +206,7 @@ class LivePublisher(Node):
         else:
             self._send(self._store_of(self._stem, number), event, event)
         if n != self._count:
-            heappush(self._queue, (now + self._gap(), 1, self._ids(), self._tick_again, epoch))
+            heappush(self._queue, (now + self._gap(), NORMAL, self._ids(), self._tick_again, epoch))
 
     def _number(self) -> int:
         """The number of the next key, where it is not that of the event."""
@@ -327,8 +332,10 @@ class LivePublisher(Node):
             self.world.call_in(self._gap(), self._tick_again, self.epoch)
 
 
+def _takes(consumer: Any, log: str, event_type: str) -> bool:
+    return consumer.of == log and consumer.takes(event_type)
+
+
 def _tidy(value: Any) -> Any:
     """Drawn amounts with at most six decimals: what a payload would hold."""
     return round(value, 6) if isinstance(value, float) else value
-
-

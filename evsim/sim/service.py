@@ -21,8 +21,8 @@ Reply = Callable[[Any], None]
 class Service(Part):
     """A service: ``Service("payment", service_s=Exponential(0.03), calls=("bank",), availability=0.99)``.
 
-    It works for ``service_s``, then asks the services that it ``calls``, one after the other, and answers when they have
-    answered. At each question it is there with the probability ``availability``; while crashed it never is. One
+    It works for ``service_s``, then asks the services that it ``calls``, one after the other, and answers when they
+    have answered. At each question it is there with the probability ``availability``; while crashed it never is. One
     that cannot answer fails the whole chain of those who wait for it. It serves any number of callers side by side.
     """
 

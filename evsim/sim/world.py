@@ -7,7 +7,7 @@ SimPy event is the light call that runs its callbacks. The id is unique, so that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from evsim.chance import Chance
 from evsim.errors import BadScenario, UnknownName, did_you_mean
 from evsim.history import History
 from evsim.sim.agenda import Agenda
-from evsim.sim.network import LiveLink, Link
+from evsim.sim.network import Link, LiveLink
 
 if TYPE_CHECKING:
     from evsim.event import Event
@@ -38,6 +38,7 @@ class World(simpy.Environment):
 
     def __init__(self, initial_time: float = 0, *, seed: int = 0, load: Datasets | None = None) -> None:
         super().__init__(initial_time)
+        self._heap: list[Any] = self._queue
         self.history = History()
         self.record = self.history.record
         self.call_at = self._caller()
@@ -55,10 +56,10 @@ class World(simpy.Environment):
 
     def _caller(self) -> Callable[..., None]:
         """``call_at(time, fn, arg=None)``: call ``fn(arg)`` at the simulated time, in seconds."""
-        queue, following = self._queue, self._eid.__next__
+        queue, following = self._heap, self._eid.__next__
 
         def call_at(time: float, fn: Callable[[Any], None], arg: Any = None) -> None:
-            heappush(queue, (time, NORMAL, following(), fn, arg))  # type: ignore[arg-type, misc]
+            heappush(queue, (time, NORMAL, following(), fn, arg))
 
         return call_at
 
@@ -72,17 +73,18 @@ class World(simpy.Environment):
 
     def schedule(self, event: simpy.Event, priority: Any = NORMAL, delay: float = 0) -> None:
         """Schedule a SimPy event: a light call that runs its callbacks."""
-        heappush(self._queue, (self._now + delay, priority, next(self._eid), self._process, event))  # type: ignore[arg-type, misc]
+        heappush(self._heap, (self._now + delay, priority, next(self._eid), self._process, event))
 
     def step(self) -> None:
         """Do the next thing, a light call or a SimPy event; raise EmptySchedule when there is none."""
-        if not self._queue:
+        if not self._heap:
             raise EmptySchedule
-        self._now, _, _, fn, arg = heappop(self._queue)  # type: ignore[misc, assignment]
-        fn(arg)  # type: ignore[operator]
+        self._now, _, _, fn, arg = heappop(self._heap)
+        fn(arg)
 
     def _process(self, event: simpy.Event) -> None:
-        callbacks, event.callbacks = event.callbacks, None
+        done: Any = None
+        callbacks, event.callbacks = event.callbacks, done
         try:
             for callback in callbacks:
                 callback(event)
@@ -117,18 +119,18 @@ class World(simpy.Environment):
         event = simpy.Event(self)
         event._ok = True
         event._value = None
-        heappush(self._queue, (at, URGENT, next(self._eid), self._process, event))  # type: ignore[arg-type, misc]
+        heappush(self._heap, (at, URGENT, next(self._eid), self._process, event))
         return event
 
     def _loop(self) -> None:
-        queue, pop = self._queue, heappop
+        queue, pop = self._heap, heappop
         while queue:
-            self._now, _, _, fn, arg = pop(queue)  # type: ignore[misc, assignment]
-            fn(arg)  # type: ignore[operator]
+            self._now, _, _, fn, arg = pop(queue)
+            fn(arg)
 
     def interrupt(self) -> None:
-        """Stop the run before its next event; safe to call from a signal handler, for the heap is whole between them."""
-        heappush(self._queue, (self._now, _AT_ONCE, next(self._eid), self._stop, None))  # type: ignore[arg-type]
+        """Stop the run before its next event; safe in a signal handler, for the heap is whole between two of them."""
+        heappush(self._heap, (self._now, _AT_ONCE, next(self._eid), self._stop, None))
 
     def _stop(self, _: None) -> None:
         self.interrupted = True
@@ -141,13 +143,14 @@ class World(simpy.Environment):
 
         A part is a value with ``build(world)``, or any generator function of ``world``.
         """
-        described, functions = [], []
+        described: list[Part] = []
+        functions: list[Any] = []
         for part in parts:
             (described if hasattr(part, "build") else functions).append(part)
         for part in described:
             if part.name:
                 self.parts[part.name] = part
-        self.history.parts.update({name: _description(part) for name, part in self.parts.items()})
+        self.history.parts.update({name: part.describe() for name, part in self.parts.items()})
         self.record(self._now, self.history.code("started", "run"))
         built = [part.build(self) for part in described]
         for live in sorted(built, key=lambda live: getattr(live, "late", False)):
@@ -160,7 +163,9 @@ class World(simpy.Environment):
         name = getattr(function, "__name__", repr(function))
         process = function(self) if callable(function) else None
         if not isinstance(process, GeneratorType):
-            raise BadScenario(f"{name} is no part: expected a Publisher, Log, Consumer…, or a generator function of world")
+            raise BadScenario(
+                f"{name} is no part: expected a Publisher, Log, Consumer…, or a generator function of world"
+            )
         self.process(process)
 
     def close(self) -> None:
@@ -196,8 +201,3 @@ class World(simpy.Environment):
     def draws(self, name: str, law: Any) -> Callable[[], float]:
         """The next value of this law from the stream of this name, each time it is called."""
         return self.chance.draws(name, law)
-
-
-def _description(part: Any) -> Mapping[str, Any]:
-    describe = getattr(part, "describe", None)
-    return describe() if describe else {"name": part.name}

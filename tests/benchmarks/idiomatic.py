@@ -30,7 +30,9 @@ class Way:
 class Shop:
     """The whole model; run it with ``shop.env.run(until=...)``."""
 
-    def __init__(self, seed: int, rate: float, service_s: float, commit_s: float, crashes: dict[int, list[float]], down_s: float) -> None:
+    def __init__(
+        self, seed: int, rate: float, service_s: float, commit_s: float, crashes: dict[int, list[float]], down_s: float
+    ) -> None:
         self.env = simpy.Environment()
         self.seed, self.rate, self.service_s, self.commit_s = seed, rate, service_s, commit_s
         self.partitions: list[list[float]] = [[] for _ in range(8)]
@@ -64,10 +66,11 @@ class Shop:
         way = Way(self.env, f"{self.seed} fetch {number}")
         log, store, taken = self.partitions[number], self.waiting[number], 0
         while True:
-            position = self.committed[number]
-            committer = self.env.process(self.committer(number, lambda: position))
+            reached = [self.committed[number]]
+            committer = self.env.process(self.committer(number, reached))
             try:
                 while True:
+                    position = reached[0]
                     if position < taken:
                         published_at = log[position]  # again, after a crash
                     else:
@@ -84,17 +87,17 @@ class Shop:
                     else:
                         self.seen.add((number, position))
                         self.latencies.append(self.env.now - published_at)
-                    position += 1
+                    reached[0] += 1
             except simpy.Interrupt as crash:
                 if committer.is_alive:
                     committer.interrupt()
                 yield self.env.timeout(crash.cause)
 
-    def committer(self, number: int, position):
+    def committer(self, number: int, reached: list[int]):
         try:
             while True:
                 yield self.env.timeout(self.commit_s)
-                self.committed[number] = position()
+                self.committed[number] = reached[0]
         except simpy.Interrupt:
             return
 

@@ -29,7 +29,7 @@ def _longest(n: Any) -> Outcome:
         )
     if longer >= GOAL:
         return broken(
-            f"with {n} services {100 * met:.1f} % are answered, and with one more it would still be {100 * longer:.1f} %",
+            f"with {n} services {100 * met:.1f} % are answered, and with one more still {100 * longer:.1f} %",
             f"share_answered(chain({n + 1}))",
             "the promise asks for the longest chain: how far can you go?",
         )
@@ -40,7 +40,9 @@ def _drain(formula: Callable[..., Any]) -> Outcome:
     for rate, capacity, down_s in ((8.0, 10.0, 20.0), (5.0, 20.0, 60.0), (12.0, 16.0, 30.0)):
         answer = formula(rate, capacity, down_s)
         if isinstance(answer, bool) or not isinstance(answer, (int, float)):
-            return broken(f"for {rate:g}/s, {capacity:g}/s and {down_s:g} s it gave {answer!r}", ask="how many seconds?")
+            return broken(
+                f"for {rate:g}/s, {capacity:g}/s and {down_s:g} s it gave {answer!r}", ask="how many seconds?"
+            )
         measured = _measured_drain(rate, capacity, down_s)
         if measured is None:
             return unproved("the backlog did not drain in the run")
@@ -72,7 +74,9 @@ def _measured_drain(rate: float, capacity: float, down_s: float) -> float | None
 
 
 EXERCISES = (
-    Exercise("01.1", "The longest chain", "the longest chain that still answers 95 % of its requests", "my_n", _longest),
+    Exercise(
+        "01.1", "The longest chain", "the longest chain that still answers 95 % of its requests", "my_n", _longest
+    ),
     Exercise(
         "01.2",
         "How long does it take to catch up?",

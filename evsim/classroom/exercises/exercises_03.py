@@ -101,4 +101,3 @@ EXERCISES = (
         may_raise=True,
     ),
 )
-

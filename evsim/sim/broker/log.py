@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Log(Part):
     """A log of ``partitions`` partitions: ``Log("orders", partitions=8)``.
 
-    ``retention_s`` deletes what is older (Kafka's default is seven days; here None keeps everything), ``retention_events``
-    what exceeds that many events in a partition. A log that crashes keeps what it has stored.
+    ``retention_s`` deletes what is older (Kafka's default is seven days; here None keeps everything),
+    ``retention_events`` what exceeds that many events in a partition. A log that crashes keeps what it has stored.
     """
 
     name: str
