@@ -31,10 +31,10 @@ class Timed(Value):
 class Consumer(Part):
     """A consumer group: ``Consumer("billing", of="orders", members=4, service_s=Exponential(0.03))``.
 
-    ``service_s`` is the time that the handling of one event takes; ``on`` maps event types to handlers
-    ``(event, ctx)``, other types are skipped. ``types`` lets a consumer without handlers do the same. ``commit`` says when the position
-    is acknowledged: ``"after"`` each event (at least once), ``"before"`` a batch is handled (at most once), after each
-    ``"batch"``, or ``Timed(every_s)``. ``prefetch`` is the most events that one fetch brings (Kafka's
+    ``service_s`` is the time that the handling of one event takes; ``on`` maps event types to handlers ``(event,
+    ctx)``, other types are skipped. ``types`` lets a consumer without handlers do the same. ``commit`` says when the
+    position is acknowledged: ``"after"`` each event (at least once), ``"before"`` a batch is handled (at most once),
+    after each ``"batch"``, or ``Timed(every_s)``. ``prefetch`` is the most events that one fetch brings (Kafka's
     ``max.poll.records``). A member that is silent for ``session_timeout_s`` (Kafka: 45 s) loses its partitions, which
     are handed over after ``rebalance_s``. ``turnaround_s`` is the time from an acknowledgement to the next fetch.
     What handlers emit goes to ``to``, which is ``of`` when not given; what they fail on goes to ``dead_letter``.

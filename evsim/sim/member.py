@@ -215,8 +215,9 @@ class LiveMember(Node):
         self.cursor, self.at = cursor, -1
         if len(self.cursors) > 1:
             self._turn = self.cursors.index(cursor) + 1
-        self.batch = partition.events[skip : skip + self._prefetch]
-        if not self._send(self._arrive, self.epoch, self.batch[0]):
+        first = partition.events[skip]
+        self.batch = [first] if self._prefetch == 1 else partition.events[skip : skip + self._prefetch]
+        if not self._send(self._arrive, self.epoch, first):
             self.world.call_in(FETCH_AGAIN_S, self._fetch_again, self.epoch)
 
     def _in_turn(self) -> list[Cursor]:

@@ -33,8 +33,8 @@ class Publisher(Part):
     A publisher whose ``to`` is a service asks it and waits for the answer: the synchronous chain, for comparison.
 
     ``key``: ``"own"`` gives each event a key of its own (``order-1``, ``order-2``…; ``order-app-1`` where an earlier
-    publisher has taken the plain ones), a ``Zipf`` law draws it, None leaves it out, any other text is the key of all. ``data`` gives the payload: constants, or laws to
-    draw from.
+    publisher has taken the plain ones), a ``Zipf`` law draws it, None leaves it out, any other text is the key of
+    all. ``data`` gives the payload: constants, or laws to draw from.
     ``count`` ends after that many events.
     """
 
@@ -118,7 +118,7 @@ class LivePublisher(Node):
         super().__init__(world, value.name)
         self.value = value
         self.published = 0
-        self._tick_again, self._call_at = self.tick, world.call_at
+        self._call_at = world.call_at
         self._count = value.count
         self._queue: list[Any] = world._queue
         self._ids = world._eid.__next__
@@ -184,29 +184,38 @@ class LivePublisher(Node):
         else:
             law = value.gap_s if value.gap_s is not None else Exponential(1.0 / float(value.rate or 1.0))
             self._gap = world.draws(f"{self.name} gaps", law)
+        self._tick_again = self._ticker()
         world.call_in(self._gap(), self._tick_again, self.epoch)
 
     # ---------------------------------------------------------------- open loop
 
-    def tick(self, epoch: int) -> None:
-        """Publish one event and schedule the next."""
-        if epoch != self.epoch:
-            return
-        if self.frozen:
-            self.hold(self._tick_again, epoch)
-            return
-        now = self.world._now
-        n = self.published = self.published + 1
-        number = n if self._own else self._number()
-        data = None if self._draw_data is None else self._draw_data()
-        event = self._new_event(now, self._template, n, number, -1, -1, data)
-        self._record(now, self._code, event, 0)
-        if self._sync:
-            self._ask(event)
-        else:
-            self._send(self._store_of(self._stem, number), event, event)
-        if n != self._count:
-            heappush(self._queue, (now + self._gap(), NORMAL, self._ids(), self._tick_again, epoch))
+    def _ticker(self) -> Callable[[int], None]:
+        """What publishes one event and schedules the next: the hot path, with all that it needs at hand."""
+        world, record, new_event, code, template = self.world, self._record, self._new_event, self._code, self._template
+        own, number_of, draw_data, sync, ask = self._own, self._number, self._draw_data, self._sync, self._ask
+        queue, ids, gap, count, stem = self._queue, self._ids, self._gap, self._count, self._stem
+        send, store_of = (None, None) if sync else (self._send, self._store_of)
+
+        def tick(epoch: int) -> None:
+            if epoch != self.epoch:
+                return
+            if self.frozen:
+                self.hold(tick, epoch)
+                return
+            now = world._now
+            n = self.published = self.published + 1
+            number = n if own else number_of()
+            data = None if draw_data is None else draw_data()
+            event = new_event(now, template, n, number, -1, -1, data)
+            record(now, code, event, 0)
+            if sync:
+                ask(event)
+            else:
+                send(store_of(stem, number), event, event)
+            if n != count:
+                heappush(queue, (now + gap(), NORMAL, ids(), tick, epoch))
+
+        return tick
 
     def _number(self) -> int:
         """The number of the next key, where it is not that of the event."""

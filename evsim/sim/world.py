@@ -101,9 +101,10 @@ class World(simpy.Environment):
         """Run until a time, an event, or the end of all events: as SimPy's ``run``, and with light calls."""
         if until is not None:
             event = until if isinstance(until, simpy.Event) else self._alarm(until)
-            if event.callbacks is None:
+            callbacks: list[Any] | None = event.callbacks
+            if callbacks is None:
                 return event.value
-            event.callbacks.append(StopSimulation.callback)
+            callbacks.append(StopSimulation.callback)
         try:
             self._loop()
         except StopSimulation as stop:

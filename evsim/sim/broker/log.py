@@ -42,11 +42,11 @@ class Log(Part):
 class Partition:
     """One partition: events by offset, of which the first ``start`` are gone."""
 
-    __slots__ = ("_log", "_record", "_stored", "events", "groups", "index", "place", "readers", "start", "times")
+    __slots__ = ("_log", "_world", "_record", "_stored", "events", "groups", "index", "place", "readers", "start", "times")
 
     def __init__(self, log: LiveLog, index: int) -> None:
         self.index, self.place = index, f"{log.name}/{index}"
-        self._log, self._record = log, log.world.record
+        self._log, self._world, self._record = log, log.world, log.world.record
         self._stored = log.world.history.code("stored", log.name, self.place)
         self.events: list[int] = []
         self.times: list[float] = []
@@ -65,7 +65,7 @@ class Partition:
         if not log.up:
             log.turn_away(self, event)
             return
-        events, now = self.events, log.world._now
+        events, now = self.events, self._world._now
         self._record(now, self._stored, event, self.start + len(events))
         events.append(event)
         if log.retains:
