@@ -40,8 +40,8 @@ _ROOMS = {
     "event": ("Event",),
     "history": ("History",),
     "laws": (
-        "Constant", "Exponential", "Uniform", "Normal", "LogNormal", "Gamma", "Erlang", "Pareto", "Empirical", "Mixture",
-        "Choice", "Zipf",
+        "Constant", "Exponential", "Uniform", "Normal", "LogNormal", "Gamma", "Erlang", "Pareto", "Empirical",
+        "Mixture", "Choice", "Zipf",
     ),
     "sim.world": ("World",),
     "sim.publisher": ("Publisher",),

@@ -29,7 +29,7 @@ def explained(name: str, parts: tuple[Any, ...]) -> str:
 
 
 def offered(consumer: Consumer, parts: tuple[Any, ...]) -> float:
-    """Events a second that publishers send to this consumer at their peak; what handlers emit is not known beforehand."""
+    """Events a second that publishers send to this consumer at their peak; what handlers emit is not known yet."""
     return sum(
         _peak(part)
         for part in parts
@@ -82,21 +82,22 @@ def _publisher(part: Publisher) -> str:
 
 def _consumer(part: Consumer, parts: tuple[Any, ...]) -> str:
     load, most = offered(part, parts), capacity(part, parts)
+    expected = f"offered {rate(load)}, capacity {rate(most)}, utilisation {load / most:.0%}"
+    unknown = f"capacity {rate(most)}; its load comes from handlers or a dataset"
     who = f"{counted(part.members, 'member')}, {seconds(part.service_s.mean)} an event"
-    if not load:
-        return f"  {part.name:<9} reads {part.of}: capacity {rate(most)} ({who}); its load is what handlers emit or a dataset holds"
-    return f"  {part.name:<9} reads {part.of}: offered {rate(load)}, capacity {rate(most)}, utilisation {load / most:.0%} ({who})"
+    return f"  {part.name:<9} reads {part.of}: {expected if load else unknown}\n{'':<12}{who}"
 
 
 def _warnings(part: Consumer, parts: tuple[Any, ...]) -> Iterator[str]:
     load, most, workers = offered(part, parts), capacity(part, parts), _workers(part, parts)
     if load >= most:
-        yield f"{part.name} is over capacity: {rate(load)} offered, {rate(most)} at most; its backlog will not stop growing"
+        yield f"{part.name} is over capacity: {rate(load)} offered, {rate(most)} at most; its backlog will only grow"
     elif load > _HIGH * most:
         yield f"{part.name} will be {load / most:.0%} busy; above {_HIGH:.0%} waiting grows steeply"
     if part.members > workers:
-        partitions = counted(workers, "partition")
-        yield f"{part.name} has {part.members} members for {partitions} of {part.of}: {part.members - workers} will have nothing to do"
+        idle = part.members - workers
+        shared = f"{counted(workers, 'partition')} of {part.of}"
+        yield f"{part.name} has {part.members} members for {shared}: {idle} will have nothing to do"
 
 
 # ---------------------------------------------------------------- chains of services
@@ -112,7 +113,8 @@ def _chain(publisher: Publisher, parts: tuple[Any, ...]) -> str:
     for service in services:
         there *= service.availability
     spent_s = sum(service.service_s.mean for service in services)
-    return f"  {publisher.name:<9} waits for {' > '.join(s.name for s in services)}: {seconds(spent_s)} on average, answers {there:.1%}"
+    chain = " > ".join(service.name for service in services)
+    return f"  {publisher.name:<9} waits for {chain}: {seconds(spent_s)} on average, answers {there:.1%}"
 
 
 def _asked(name: str, parts: tuple[Any, ...]) -> Iterator[Service]:

@@ -1,4 +1,4 @@
-"""Scenarios as documents: written as JSON or YAML, read back with every problem, its line, and what was probably meant."""
+"""Scenarios as documents: written as JSON or YAML, read back with every problem, its line, and what was meant."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from evsim.value import Value, mistakes
 
 FORMAT = 1
 FIELDS = ("evsim", "name", "parts")
+_NAMES = ("name", "to", "of", "part", "start", "end", "awaits", "dead_letter")
 _WIDTH = 76
 
 
@@ -70,10 +71,11 @@ _Dumper.add_representer(
     _Short, lambda dumper, value: dumper.represent_mapping("tag:yaml.org,2002:map", value.items(), flow_style=True)
 )
 _Dumper.add_representer(
-    list, lambda dumper, value: dumper.represent_sequence(
-        "tag:yaml.org,2002:seq", value, flow_style=not any(isinstance(entry, dict) and "kind" in entry for entry in value)
-    )
-)  # fmt: skip
+    list,
+    lambda dumper, value: dumper.represent_sequence(
+        "tag:yaml.org,2002:seq", value, flow_style=not any(isinstance(entry, dict) for entry in value)
+    ),
+)
 
 
 def _resolve_like_the_reader() -> None:
@@ -105,7 +107,9 @@ def text_of(path: str | Path) -> str:
     except UnicodeDecodeError:
         raise BadFile(f"{path.name} is not text in UTF-8; save it as such") from None
     except OSError as problem:
-        raise BadFile(f"cannot read {path}: {(problem.strerror or str(problem)).lower()}; give the path of a file") from None
+        raise BadFile(
+            f"cannot read {path}: {(problem.strerror or str(problem)).lower()}; give the path of a file"
+        ) from None
 
 
 def from_json(text: str, where: str) -> tuple[str, tuple[Part, ...]]:
@@ -174,13 +178,13 @@ class _Reading:
             said = "was not given" if given is None else f"is {shown(given)}"
             self.wrong(("parts",), f"'parts' {said}; expected a list of parts, each with a 'kind'")
             return ()
-        made = {place: part for place, each in enumerate(given) if (part := self.part(place, each)) is not None}
-        broken = [each.get("name") for place, each in enumerate(given) if place not in made and isinstance(each, dict)]
-        places = list(made)
-        for number, sentence in sense.problems(made.values()):
-            if not any(repr(name) in sentence for name in broken):
+        made = [self.part(place, each) for place, each in enumerate(given)]
+        broken = bool(self.problems)
+        places = [place for place, part in enumerate(made) if part is not None]
+        for number, sentence in sense.problems(part for part in made if part is not None):
+            if not broken or "no part called" in sentence:
                 self.wrong(self.blamed(places[number], sentence), sentence)
-        return tuple(made.values())
+        return tuple(part for part in made if part is not None)
 
     def blamed(self, place: int, sentence: str) -> tuple[str | int, ...]:
         """The setting of this part that a sentence quotes, else the part."""
@@ -190,7 +194,7 @@ class _Reading:
         return ("parts", place, *(quoted or named)[:1])
 
     def part(self, place: int, given: Any) -> Part | None:
-        """The part at this place, or None when something is wrong with it."""
+        """The part at this place; when something is wrong with it, a sketch of it that others may refer to."""
         path: tuple[str | int, ...] = ("parts", place)
         if not isinstance(given, dict):
             self.wrong(path, f"{shown(given)} is no part; expected a mapping with a 'kind', such as kind: log")
@@ -201,14 +205,12 @@ class _Reading:
             said = f"no kind of part is called {shown(kind)}" if "kind" in given else "this part has no 'kind'"
             self.wrong(at, f"{said}{did_you_mean(kind or '', plain.KINDS)}")
             return None
-        before = len(self.problems)
         settings = {key: value for key, value in given.items() if key != "kind"}
         if isinstance(given.get("on"), dict):
             settings["on"] = {each: self.handler((*path, "on", each), word) for each, word in given["on"].items()}
         if kind == "publisher" and isinstance(given.get("data"), dict):
             settings["data"] = {each: self.law((*path, "data", each), law) for each, law in given["data"].items()}
-        part = self.made(path, plain.KINDS[kind], settings)
-        return part if len(self.problems) == before else None
+        return self.made(path, plain.KINDS[kind], settings) or _sketch(plain.KINDS[kind], settings)
 
     def made(self, path: tuple[str | int, ...], kind: type[Value], settings: Mapping[str, Any]) -> Any:
         try:
@@ -216,7 +218,7 @@ class _Reading:
         except ValidationError as error:
             for loc, sentence in mistakes(error, kind, settings):
                 inner = self.path_of(path, loc)
-                self.wrong(inner, sentence, key="is not a setting of" in sentence)
+                self.wrong(inner, sentence.replace("=…", ": …"), key="is not a setting of" in sentence)
         return None
 
     def path_of(self, path: tuple[str | int, ...], loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
@@ -238,6 +240,19 @@ class _Reading:
         return self.made(path, plain.LAWS[given["kind"]], {key: value for key, value in given.items() if key != "kind"})
 
 
+def _sketch(kind: type[Part], settings: Mapping[str, Any]) -> Part | None:
+    """A part that was not accepted, as far as others need it to exist: never run, never given away."""
+    fields = kind.model_fields
+    if any(field.is_required() and name not in settings for name, field in fields.items()):
+        return None
+    if not all(isinstance(settings[name], str) for name in _NAMES if name in settings):
+        return None
+    plainest = {name: None if field.is_required() else field.get_default() for name, field in fields.items()}
+    sketch = kind.__new__(kind)
+    object.__setattr__(sketch, "__dict__", plainest | {name: settings[name] for name in _NAMES if name in settings})
+    return sketch
+
+
 # ---------------------------------------------------------------- saying what is wrong
 
 
@@ -246,9 +261,8 @@ def report(where: str, text: str, problems: list[Problem]) -> str:
     lines = text.splitlines() or [""]
     many = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
     blocks = [f"{where}: {many}. Nothing was run."]
-    for problem in sorted(problems, key=lambda each: (each.spot.line, each.spot.column)):
-        blocks.append("\n".join(_block(problem, lines)))
-    return "\n\n".join(blocks)
+    ordered = sorted(problems, key=lambda each: (each.spot.line, each.spot.column))
+    return "\n\n".join([*blocks, *("\n".join(_block(problem, lines)) for problem in ordered)])
 
 
 def _block(problem: Problem, lines: list[str]) -> list[str]:

@@ -10,29 +10,17 @@ from evsim.event import Event
 from evsim.patterns.handler import Context
 
 
-def charge_card(event: Event, ctx: Context) -> None:
-    """Take the money for an order, and say so."""
-    amount = event.data.get("amount", 0)
-    ctx.effect("card charged", key=event.key, amount=amount)
-    ctx.emit("payment.taken", {"amount": amount})
+def charge(event: Event, ctx: Context) -> None:
+    """Charge the card, note it, and tell the shop: effect, state and event, in this order."""
+    ctx.effect("card charged")
+    ctx.state["charged"] = ctx.state.get("charged", 0) + 1
+    ctx.emit("order.paid")
 
 
-def send_parcel(event: Event, ctx: Context) -> None:
-    """Send what was paid for, and say so."""
-    ctx.effect("parcel sent", key=event.key)
-    ctx.emit("parcel.sent")
+def ship(event: Event, ctx: Context) -> None:
+    """Hand the parcel over."""
+    ctx.effect("parcel sent")
 
 
-def thank_customer(event: Event, ctx: Context) -> None:
-    """Write a friendly mail."""
-    ctx.effect("mail sent", key=event.key)
-
-
-def do_nothing(event: Event, ctx: Context) -> None:
-    """Take note, and leave the world as it is."""
-
-
-HANDLERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {each.__name__: each for each in (charge_card, send_parcel, thank_customer, do_nothing)}
-)
+HANDLERS: Mapping[str, Callable[..., Any]] = MappingProxyType({"charge": charge, "ship": ship})
 """The allow-list: what ``on:`` in a file may say."""

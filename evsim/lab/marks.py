@@ -1,7 +1,7 @@
 """YAML and JSON read as plain data that remembers where in the text everything stands.
 
-Only what JSON can say is read: no tags, no anchors, no aliases, no key twice, no number that is not finite. YAML words are
-those of YAML 1.2: ``on`` and ``yes`` are text.
+Only what JSON can say is read: no tags, no anchors, no aliases, no key twice, no number that is not finite. YAML words
+are those of YAML 1.2: ``on`` and ``yes`` are text.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from json.decoder import scanstring
+from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any, NoReturn
 
 import yaml
@@ -38,7 +38,7 @@ class Spot:
     length: int = 1
 
 
-class Unreadable(Exception):  # noqa: N818 - an answer, not a failure of ours
+class Unreadable(Exception):
     """The text is not a document; where and why."""
 
     def __init__(self, spot: Spot, sentence: str) -> None:
@@ -132,9 +132,13 @@ class _Yaml:
 
 def _refuse_strange(event: Any, depth: int) -> None:
     if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
-        raise Unreadable(_spot_of(event), "anchors (&) and aliases (*) are not read here; write it out, or quote the text")
+        raise Unreadable(
+            _spot_of(event), "anchors (&) and aliases (*) are not read here; write it out, or quote the text"
+        )
     if getattr(event, "tag", None) not in {None, "!"}:
-        raise Unreadable(_spot_of(event), f"the tag {event.tag!r} is not read here; a scenario is plain text and numbers")
+        raise Unreadable(
+            _spot_of(event), f"the tag {event.tag!r} is not read here; a scenario is plain text and numbers"
+        )
     if depth > DEPTH_MAX:
         raise Unreadable(_spot_of(event), f"this is nested deeper than {DEPTH_MAX} levels")
 

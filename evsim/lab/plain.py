@@ -26,14 +26,15 @@ PARTS: tuple[type[Part], ...] = (
 """Every kind of part that a file may hold."""
 
 KINDS: dict[str, type[Part]] = {part.model_fields["kind"].default: part for part in PARTS}
-LAWS: dict[str, type[Value]] = {law.model_fields["kind"].default: law for law in (*Law.__subclasses__(), Choice)}
+_LAWS: tuple[type[Value], ...] = (*Law.__subclasses__(), Choice)
+LAWS: dict[str, type[Value]] = {law.model_fields["kind"].default: law for law in _LAWS}
 
 _WHOLE_MAX = 2.0**53
 Naming = Callable[[Any], Any]
 
 
 def plain(part: Part, name: Naming) -> dict[str, Any]:
-    """A part as JSON: its kind, then every setting that is not its default; ``name`` says what stands for a function."""
+    """A part as JSON: its kind, then every setting that is not its default; ``name`` gives words for functions."""
     settings = _settings(part, name)
     if isinstance(part, Link) and part.name == f"{part.start}>{part.end}":
         settings.pop("name", None)
@@ -106,7 +107,7 @@ def file_name(function: Any) -> str:
 
 
 def identity(function: Any) -> Any:
-    """What stands for a function in a digest: the catalogue's name, or the qualified name and a hash of what it does."""
+    """What stands for a function in a digest: the catalogue's name, or its own and a hash of what it does."""
     if any(known is function for known in HANDLERS.values()):
         return file_name(function)
     named = getattr(function, "__qualname__", None) or type(function).__qualname__

@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from evsim.errors import BadScenario, UnknownName, did_you_mean, shown
 from evsim.lab.text import counted
+from evsim.view import intervals
 
 if TYPE_CHECKING:
     from evsim.lab.scenario import Scenario
@@ -60,21 +60,17 @@ class Replications:
         return list(self.summaries)
 
     def values(self, name: str) -> list[float]:
-        """One number of the summaries, by seed."""
+        """One number of each summary that has it, in the order of the seeds."""
         known = next(iter(self.summaries.values()), {})
         if name not in known:
             raise UnknownName(f"no number called {name!r} in a summary{did_you_mean(name, known)}")
-        return [summary[name] for summary in self.summaries.values()]
+        return [float(summary[name]) for summary in self.summaries.values() if summary[name] is not None]
 
     def interval(self, name: str, level: float = 0.95) -> Interval:
         """The mean of this number over the seeds with its confidence interval (Student's t)."""
-        numbers = [float(value) for value in self.values(name)]
-        n = len(numbers)
-        mean = math.fsum(numbers) / n
-        if n == 1:
-            return Interval(name, mean, math.inf, n, level)
-        spread = math.sqrt(math.fsum((value - mean) ** 2 for value in numbers) / (n - 1))
-        return Interval(name, mean, student(level, n - 1) * spread / math.sqrt(n), n, level)
+        numbers = self.values(name)
+        mean, _, high = intervals.interval(numbers, level)
+        return Interval(name, mean, high - mean, len(numbers), level)
 
     def __len__(self) -> int:
         return len(self.summaries)
@@ -84,7 +80,7 @@ class Replications:
         lines = [f"{self.scenario.name}  {self.until_s:g} s  seeds {first} to {last}", ""]
         lines.append(f"  {'':<16}{'mean':>10}  {'± 95 %':>9}  {'least':>10}  {'most':>10}")
         known = next(iter(self.summaries.values()))
-        for name in (name for name in _HEADLINES if name in known):
+        for name in (name for name in _HEADLINES if name in known and self.values(name)):
             found, numbers = self.interval(name), self.values(name)
             wide = f"{found.half_width:.2g}" if math.isfinite(found.half_width) else "unknown"
             lines.append(f"  {name:<16}{found.mean:>10.4g}  {wide:>9}  {min(numbers):>10.4g}  {max(numbers):>10.4g}")
@@ -97,7 +93,7 @@ def replicate(
     scenario: Scenario, n: int, until_s: float, first_seed: int = 1, executor: Executor | None = None
 ) -> Replications:
     """Run ``n`` seeds in a row; Ctrl-C keeps the seeds that are done."""
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    if type(n) is not int or n < 1:
         raise BadScenario(f"n={shown(n)} is refused; expected a number of seeds, at least 1")
     seeds = range(first_seed, first_seed + n)
     if executor is not None:
@@ -117,30 +113,3 @@ def replicate(
 def summary_of(scenario: Scenario, until_s: float, seed: int) -> Mapping[str, Any]:
     """What one worker does."""
     return scenario.run(until_s, seed, progress=False).summary()
-
-
-@lru_cache
-def student(level: float, freedom: int) -> float:
-    """Where Student's t with these degrees of freedom has ``level`` of its mass between minus and plus.
-
-    >>> round(student(0.95, 19), 3)
-    2.093
-    """
-    low, high = 0.0, 1e6
-    while high - low > 1e-9 * max(1.0, low):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _between(middle, freedom) < level else (low, middle)
-    return (low + high) / 2
-
-
-def _between(t: float, freedom: int) -> float:
-    """The mass of Student's t between -t and t: a finite sum (Abramowitz and Stegun 26.7.3 and 26.7.4)."""
-    angle = math.atan(t / math.sqrt(freedom))
-    cosine, odd = math.cos(angle), freedom % 2
-    term, total = (cosine if odd else 1.0), 0.0
-    for k in range((freedom - odd) // 2):
-        total += term
-        step = 2 * k + 1 + odd
-        term *= cosine**2 * step / (step + 1)
-    inner = math.sin(angle) * total
-    return 2 / math.pi * (angle + inner) if odd else inner

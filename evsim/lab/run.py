@@ -13,6 +13,7 @@ from evsim.errors import BadScenario, shown
 from evsim.lab.progress import interruptible, watched
 from evsim.lab.text import Lines, Text, counted, grouped, rate, seconds
 from evsim.sim.world import World
+from evsim.view import measures
 
 if TYPE_CHECKING:
     from evsim.history import History
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 
 
 class Session:
-    """A run under way: ``run_until`` a time, ``step`` once, look at ``history``, ``finish``; it ends as any other run."""
+    """A run under way: ``run_until`` a time, ``step`` once, look at ``history``; ``finish`` gives the run."""
 
     def __init__(self, scenario: Scenario, seed: int) -> None:
         self.scenario, self.seed = scenario, seed
         self.world = World(seed=seed, load=_script)
         self.history = self.world.history
-        self.history.meta.update(scenario=scenario.name, scenario_digest=scenario.digest, seed=seed)
+        self.history.meta.update(scenario=scenario.name, scenario_digest=scenario.digest(), seed=seed)
         self.world.build(scenario.parts)
         self._finished = False
 
@@ -73,7 +74,9 @@ class Session:
 
     def __repr__(self) -> str:
         state = "finished" if self._finished else "under way"
-        return f"{self.scenario.name}  seed {self.seed}  {state} at {self.now:g} s  {counted(len(self.history), 'record')}"
+        return (
+            f"{self.scenario.name}  seed {self.seed}  {state} at {self.now:g} s  {counted(len(self.history), 'record')}"
+        )
 
 
 def _time(until_s: Any) -> float:
@@ -102,9 +105,12 @@ class Run:
         """Whether somebody stopped the run before its end."""
         return self.interrupted_at is not None
 
-    @cached_property
     def digest(self) -> str:
         """64 hexadecimal digits of the history: equal for equal runs."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:
         return self.history.digest()
 
     @cached_property
@@ -114,26 +120,24 @@ class Run:
 
         return Text(token_of(self))
 
-    @cached_property
-    def _measured(self) -> Mapping[str, Any]:
-        from evsim.view.measures import summary
-
-        return summary(self.history)
-
     # ---------------------------------------------------------------- numbers and words
 
-    def summary(self) -> Mapping[str, Any]:
-        """The headline numbers by name, measured from the history."""
-        return dict(self._measured)
+    def summary(self, group: str | None = None) -> Mapping[str, Any]:
+        """The headline numbers by name, of one consumer when ``group`` names it; None where nothing was measured."""
+        return Summary(self._measured if group is None else measures.summary(self.history, group))
 
-    def check(self, *promises: Any) -> Lines:
+    @cached_property
+    def _measured(self) -> dict[str, Any]:
+        return measures.summary(self.history)
+
+    def check(self, *promises: Any) -> Verdicts:
         """The verdict on each promise: ``ok``, ``VIOLATED`` with the smallest witness, or ``unknown``."""
         from evsim.view.checks import judge
 
-        return Lines(judge(promise, self.history) for promise in promises)
+        return Verdicts(judge(promise, self.history) for promise in promises)
 
     def story(self, name: str) -> Text:
-        """The life of one event or one order, in sentences."""
+        """The life of one event (``"shop.3"``) or one order (``"order-3"``), in sentences."""
         return Text(self.history.story(name))
 
     def save(self, path: str | Path) -> Path:
@@ -169,42 +173,84 @@ class Run:
 
     # ---------------------------------------------------------------- at a glance
 
-    def _headlines(self) -> list[tuple[str, str]]:
+    def headlines(self) -> list[tuple[str, str]]:
         """What, and how much, in words; nothing that a second run would say differently."""
-        found = self._measured
-        lines = [
-            ("published", grouped(found["published"])),
-            ("throughput", rate(found["throughput"])),
-            *((f"latency {which}", seconds(found[f"latency_{which}_s"])) for which in ("mean", "p50", "p99")),
-            ("backlog, most", grouped(found["backlog_max"])),
-            ("lag, worst", seconds(found["lag_max_s"])),
-            *((name.replace("_", " "), grouped(found[name])) for name in ("redelivered", "duplicates", "lost", "dead_lettered")),
-        ]
-        return lines
+        return [(title, _shown(name, self._measured[name])) for name, title in _HEADLINES.items()]
+
+    def remarks(self) -> list[str]:
+        """What a reader of these numbers must know: that the run is not whole, or that its history cannot be true."""
+        found = []
+        if self.interrupted_at is not None:
+            found.append(
+                f"stopped from the keyboard at {self.interrupted_at:g} s of {self.until_s:g} s: a part of a run"
+            )
+        if self._measured["littles_law"] is False:
+            found.append(f"Little's law is broken: {measures.little(self.history).reason}; do not trust these numbers")
+        return found
 
     @property
     def _title(self) -> str:
-        digits = f"{self.digest[:4]} {self.digest[4:8]}"
         size = counted(self.history.event_count, "event")
-        return f"{self.scenario.name}  seed {self.seed}  {self.until_s:g} s  {size}  fingerprint {digits}"
-
-    def _remarks(self) -> list[str]:
-        remarks = []
-        if self.interrupted_at is not None:
-            remarks.append(f"stopped from the keyboard at {self.interrupted_at:g} s of {self.until_s:g} s: a part of a run")
-        return remarks
+        print_ = f"{self._digest[:4]} {self._digest[4:8]}"
+        return f"{self.scenario.name}  seed {self.seed}  {self.until_s:g} s  {size}  fingerprint {print_}"
 
     def __repr__(self) -> str:
-        words = dict(self._headlines())
-        rows = (
-            ("throughput", "latency p50", "latency p99"),
-            ("backlog, most", "lag, worst"),
-            ("redelivered", "duplicates", "lost", "dead lettered"),
-        )
-        body = ["   ".join(f"{name} {words[name]}" for name in row) for row in rows]
-        return "\n          ".join([f"Run       {self._title}", *body, *self._remarks()])
+        words = {title: f"{title} {text}" for title, text in self.headlines()}
+        body = ["   ".join(words[title] for title in row) for row in _ROWS]
+        return "\n          ".join([f"Run       {self._title}", *body, *self.remarks()])
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr><td>{html.escape(a)}</td><td>{html.escape(b)}</td></tr>" for a, b in self._headlines())
-        remarks = "".join(f"<p>{html.escape(remark)}</p>" for remark in self._remarks())
+        rows = "".join(f"<tr><td>{html.escape(a)}</td><td>{html.escape(b)}</td></tr>" for a, b in self.headlines())
+        remarks = "".join(f"<p>{html.escape(remark)}</p>" for remark in self.remarks())
         return f"<p>{html.escape(self._title)}</p>{remarks}<table>{rows}</table>"
+
+
+_HEADLINES = {
+    "throughput": "throughput",
+    "utilisation": "utilisation",
+    "latency_mean_s": "latency mean",
+    "latency_p50_s": "p50",
+    "latency_p99_s": "p99",
+    "backlog_max": "backlog at most",
+    "lag_max_s": "lag at most",
+    "redelivered": "redelivered",
+    "duplicates": "duplicates",
+    "lost": "lost",
+    "dead_lettered": "dead-lettered",
+}
+_ROWS = (
+    ("throughput", "utilisation"),
+    ("latency mean", "p50", "p99"),
+    ("backlog at most", "lag at most"),
+    ("redelivered", "duplicates", "lost", "dead-lettered"),
+)
+
+
+class Summary(dict[str, Any]):
+    """The headline numbers of a run, shown below each other."""
+
+    def __repr__(self) -> str:
+        width = max(map(len, self))
+        return "\n".join(f"{name:<{width}}  {_shown(name, value)}" for name, value in self.items())
+
+
+class Verdicts(Lines):
+    """Verdicts, shown below each other."""
+
+    @property
+    def hold(self) -> bool:
+        """Whether every promise was judged, and kept."""
+        return all(verdict.state == "ok" for verdict in self)
+
+
+def _shown(name: str, value: Any) -> str:
+    """A number of a summary with its unit."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "holds" if value else "broken"
+    if name == "throughput":
+        return rate(value)
+    if name == "utilisation":
+        return f"{value:.1%}"
+    return seconds(value) if name.endswith("_s") else grouped(value)

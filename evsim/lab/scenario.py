@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class Scenario:
     """What exists, in the order the event travels: ``Scenario(Publisher(…), Log(…), Consumer(…))``.
 
-    A part is a Publisher, Log, Consumer, Service, Link, a fault, or any generator function of ``world``. A scenario never
-    changes; ``plus``, ``without`` and ``replace`` give another. Two are equal when they say the same, their
+    A part is a Publisher, Log, Consumer, Service, Link, a fault, or any generator function of ``world``. A scenario
+    never changes; ``plus``, ``without`` and ``replace`` give another. Two are equal when they say the same, their
     functions included: by name and by what they do.
     """
 
@@ -38,15 +38,19 @@ class Scenario:
     def __init__(self, *parts: Any, name: str = "scenario") -> None:
         for part in parts:
             _refuse_what_is_no_part(part)
-        if not isinstance(name, str) or not name.strip() or not name.isprintable():
-            raise BadScenario(f"name={shown(name)} is refused; a scenario's name is a line of text such as 'order-shop'")
+        if not _is_name(name):
+            raise BadScenario(
+                f"name={shown(name)} is refused; a scenario's name is a line of text such as 'order-shop'"
+            )
         for slot, value in (("name", name), ("parts", parts), ("_canonical", plain.canonical(name, parts))):
             object.__setattr__(self, slot, value)
 
     # ---------------------------------------------------------------- a value
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
-        raise BadScenario(f"a scenario cannot be changed; make another with .plus(…), .without(…) or .replace(…, {name}=…)")
+        raise BadScenario(
+            f"a scenario cannot be changed; make another with .plus(…), .without(…) or .replace(…, {name}=…)"
+        )
 
     def __delattr__(self, name: str) -> NoReturn:
         raise BadScenario("a scenario cannot be changed; make another with .plus(…), .without(…) or .replace(…)")
@@ -64,7 +68,6 @@ class Scenario:
         shown_parts = [repr(part) if isinstance(part, Part) else part.__name__ for part in self.parts]
         return "\n".join(["Scenario(", *(f"    {part}," for part in shown_parts), f"    name={self.name!r},", ")"])
 
-    @property
     def digest(self) -> str:
         """64 hexadecimal digits: equal for two scenarios if and only if they say the same."""
         return hashlib.sha256(self._canonical.encode()).hexdigest()
@@ -92,7 +95,9 @@ class Scenario:
         for part in parts:
             gone = self[part] if isinstance(part, str) else part
             if gone not in left:
-                raise UnknownName(f"{shown(part)} is no part of {self.name}; it has {', '.join(map(_title, self.parts))}")
+                raise UnknownName(
+                    f"{shown(part)} is no part of {self.name}; it has {', '.join(map(_title, self.parts))}"
+                )
             left.remove(gone)
         return Scenario(*left, name=self.name)
 
@@ -141,8 +146,8 @@ class Scenario:
     def run(self, until_s: float, seed: int, progress: bool | None = None) -> Run:
         """Run from 0 to ``until_s`` seconds of simulated time; equal seeds give equal histories.
 
-        ``progress`` shows a bar (None: when the run lasts and somebody is watching). Ctrl-C ends the run early and keeps
-        what happened so far.
+        ``progress`` shows a bar (None: when the run lasts and somebody is watching). Ctrl-C ends the run early and
+        keeps what happened so far.
         """
         return self.start(seed).finish(until_s, progress=progress)
 
@@ -160,6 +165,10 @@ class Scenario:
 
     # ---------------------------------------------------------------- kept
 
+    def to_dict(self) -> dict[str, Any]:
+        """The scenario as plain JSON values."""
+        return file.document(self.name, self.parts)
+
     def to_json(self) -> str:
         """The scenario as a JSON document, which ``json_schema`` describes."""
         return file.to_json(self.name, self.parts)
@@ -170,13 +179,13 @@ class Scenario:
 
     @classmethod
     def from_json(cls, text: str, where: str = "JSON") -> Scenario:
-        """The scenario in this JSON, or BadScenario with every problem and its line; ``where`` is what the text is called."""
+        """The scenario in this JSON, or BadScenario with every problem and its line, under the title ``where``."""
         name, parts = file.from_json(text, where)
         return cls(*parts, name=name)
 
     @classmethod
     def from_yaml(cls, text: str, where: str = "YAML") -> Scenario:
-        """The scenario in this YAML, or BadScenario with every problem and its line; ``where`` is what the text is called."""
+        """The scenario in this YAML, or BadScenario with every problem and its line, under the title ``where``."""
         name, parts = file.from_yaml(text, where)
         return cls(*parts, name=name)
 
@@ -192,11 +201,17 @@ class Scenario:
         return schema.json_schema()
 
 
+def _is_name(name: Any) -> bool:
+    return isinstance(name, str) and bool(name.strip()) and name.isprintable()
+
+
 def _refuse_what_is_no_part(part: Any) -> None:
     if isinstance(part, Part) or (callable(part) and not isinstance(part, type)):
         return
     what = f"the class {part.__name__} itself" if isinstance(part, type) else shown(part)
-    raise BadScenario(f"{what} is no part; expected a Publisher(…), Log(…), Consumer(…)…, or a generator function of world")
+    raise BadScenario(
+        f"{what} is no part; expected a Publisher(…), Log(…), Consumer(…)…, or a generator function of world"
+    )
 
 
 def _title(part: Any) -> str:

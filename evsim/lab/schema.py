@@ -26,7 +26,7 @@ class _Generator(GenerateJsonSchema):
 
 def json_schema() -> dict[str, Any]:
     """The schema, as JSON Schema 2020-12."""
-    part: Any = Annotated[reduce(or_, PARTS), Field(discriminator="kind")]  # type: ignore[arg-type]
+    part: Any = Annotated[reduce(or_, PARTS), Field(discriminator="kind")]
     made = TypeAdapter(part).json_schema(schema_generator=_Generator)
     definitions = made.pop("$defs")
     for definition in definitions.values():

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 LENGTH_MAX = 64 * 1024
 DIGITS = 12
-_SHAPE = re.compile(r"(?P<which>[^~\s]+)~s(?P<seed>\d{1,20})~(?P<until>[0-9.e+-]{1,30})~(?P<digest>[0-9a-f]{12}|partial)")
+_SHAPE = re.compile(
+    r"(?P<which>[^~\s]+)~s(?P<seed>\d{1,20})~(?P<until>[0-9.e+-]{1,30})~(?P<digest>[0-9a-f]{12}|partial)"
+)
 _EXAMPLE = "hello~s7~60~4f1ca09e2b71"
 
 
@@ -58,7 +60,7 @@ class Token:
 
 def token_of(run: Run) -> str:
     """The token of a run; of one that was interrupted, the token of the whole run it is a part of."""
-    digest = "partial" if run.interrupted else run.digest[:DIGITS]
+    digest = "partial" if run.interrupted else run.digest()[:DIGITS]
     return f"{_which(run.scenario)}~s{run.seed}~{_number(run.until_s)}~{digest}"
 
 
@@ -69,17 +71,17 @@ def _number(until_s: float) -> str:
 def _which(scenario: Scenario) -> str:
     from evsim.lab import catalog
 
-    if catalog.SCENARIOS.get(scenario.name) == scenario:
+    if catalog.CATALOG.get(scenario.name) == scenario:
         return scenario.name
     if plain.own_functions(scenario.parts):
-        return f"n.{scenario.digest[:DIGITS]}"
+        return f"n.{scenario.digest()[:DIGITS]}"
     try:
         document = file.document(scenario.name, scenario.parts)
     except BadScenario:
-        return f"n.{scenario.digest[:DIGITS]}"
+        return f"n.{scenario.digest()[:DIGITS]}"
     text = json.dumps(document, sort_keys=True, separators=(",", ":"))
     packed = "p." + base64.urlsafe_b64encode(zlib.compress(text.encode(), 9)).decode().rstrip("=")
-    return packed if len(packed) < LENGTH_MAX // 2 else f"n.{scenario.digest[:DIGITS]}"
+    return packed if len(packed) < LENGTH_MAX // 2 else f"n.{scenario.digest()[:DIGITS]}"
 
 
 def _unpacked(text: str) -> Scenario:
@@ -103,7 +105,7 @@ def _unpacked(text: str) -> Scenario:
 
 def parse(text: str) -> Token:
     """What a token says, or BadToken and one sentence."""
-    if not isinstance(text, str) or len(text) > LENGTH_MAX:
+    if len(text) > LENGTH_MAX:
         raise BadToken(f"this is no token; expected a line of text such as {_EXAMPLE}")
     match = _SHAPE.fullmatch(text.strip())
     if match is None:
@@ -127,14 +129,15 @@ class Replay:
     expected: str | None
 
     def __str__(self) -> str:
-        digest = self.run.digest[:DIGITS]
+        digest = self.run.digest()[:DIGITS]
         if self.run.interrupted:
             return "stopped before its end: nothing can be said about the rest"
         if self.same is None:
             return f"the first run was stopped before its end; this is the whole run, digest {digest}"
         if self.same:
             return f"the same run, digit for digit: digest {digest}"
-        return f"not the same run: digest {digest}, but the token says {self.expected}; was it made by another version of evsim?"
+        other = f"not the same run: digest {digest}, but the token says {self.expected}"
+        return f"{other}; was it made by another version of evsim?"
 
     __repr__ = __str__
 
@@ -145,7 +148,9 @@ def replay(text: str, scenario: Scenario | None = None, progress: bool | None = 
     if scenario is None:
         scenario = token.scenario()
     elif token.which != _which(scenario):
-        raise BadToken(f"the token names another scenario than {scenario.name!r}, or one whose functions did something else")
+        raise BadToken(
+            f"the token names another scenario than {scenario.name!r}, or one whose functions did something else"
+        )
     run = scenario.run(token.until_s, token.seed, progress)
-    same = None if token.digest is None or run.interrupted else run.digest.startswith(token.digest)
+    same = None if token.digest is None or run.interrupted else run.digest().startswith(token.digest)
     return Replay(run, same, token.digest)
