@@ -1,0 +1,1 @@
+"""The wing where we look at what happened: it reads histories and nothing else."""

@@ -1,0 +1,204 @@
+"""What has become of each event, for each group that was to have it: handled, waiting, put aside, or lost.
+
+*Lost* is what can never be handled any more: its last copy was dropped before any log had stored it; retention
+deleted it before the group came to it; or the group's position has passed it and no member has it in hand. What
+merely waits, is on its way, or is in hand is not lost.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+
+from evsim.history import History, What
+from evsim.view.ledger import Flags, Ledger, Whole, is_partition
+
+
+class Fate(IntEnum):
+    """What has become of an event."""
+
+    FOREIGN = 0
+    """It was not meant for this group."""
+    WAITING = 1
+    HANDLED = 2
+    SKIPPED = 3
+    """There was nothing to do for it, or an inbox knew it."""
+    ASIDE = 4
+    """It was put aside as a dead letter."""
+    FAILED = 5
+    DROPPED = 6
+    EXPIRED = 7
+    PASSED = 8
+    """The position went past it."""
+
+
+class Fates(NamedTuple):
+    """For each event its fate in one group, and the row that decided it (-1: none)."""
+
+    fate: Whole
+    row: Whole
+
+    @property
+    def lost(self) -> Flags:
+        """Which events can never be handled."""
+        return self.fate >= Fate.DROPPED
+
+
+class Loss(NamedTuple):
+    """One event that can never be handled by a group; ``group`` is empty where it never reached any log."""
+
+    event: int
+    group: str
+    fate: Fate
+    row: int
+
+
+def fates(ledger: Ledger, group: str) -> Fates:
+    """What has become of each event in this group."""
+    history, entered = ledger.history, ledger.entered(group)
+    fate = np.where(entered >= 0, int(Fate.WAITING), int(Fate.FOREIGN)).astype(np.int64)
+    row = np.full(history.event_count, -1, dtype=np.int64)
+
+    def decide(which: Whole, outcome: Fate) -> None:
+        open_ = (which >= 0) & (fate <= Fate.WAITING)
+        fate[open_], row[open_] = int(outcome), which[open_]
+
+    for step, outcome in (
+        ("handled", Fate.HANDLED),
+        ("dead_lettered", Fate.ASIDE),
+        ("skipped", Fate.SKIPPED),
+        ("expired", Fate.EXPIRED),
+    ):
+        decide(ledger.first(ledger.rows(step, group=group)), outcome)
+    if not ledger.is_consumer(group):
+        decide(ledger.first(ledger.rows("failed", group=group)), Fate.FAILED)
+        return Fates(fate, row)
+    waiting = fate == Fate.WAITING
+    if waiting.any():
+        decide(_passed(ledger, group, waiting), Fate.PASSED)
+        decide(np.where(waiting, dropped(ledger), -1), Fate.DROPPED)
+    return Fates(fate, row)
+
+
+def dropped(ledger: Ledger) -> Whole:
+    """For each event that was lost before any log stored it the row of its last drop; -1 for all others.
+
+    A drop on a link takes all copies of one sending; a log that is down turns away one copy.
+    """
+    count = ledger.history.event_count
+
+    def times(rows: Whole) -> Whole:
+        about = ledger.event[rows]
+        return np.bincount(about[about >= 0], minlength=count)[:count]
+
+    rows = ledger.rows("dropped")
+    on_link = np.array([">" in what.node for what in ledger.history.whats], dtype=bool)[ledger.what[rows]]
+    sent = times(ledger.rows("published")) - times(rows[on_link])
+    away = times(rows[~on_link])
+    gone = (sent <= 0) | (away >= sent + times(ledger.rows("duplicated")))
+    last = ledger.first(rows[::-1])
+    return np.where(gone & ~ledger.seen(ledger.rows("stored", "handled", "failed")), last, -1)
+
+
+def _passed(ledger: Ledger, group: str, waiting: Flags) -> Whole:
+    """For each waiting event the row that shows that the group's position went past it for good, or -1."""
+    found = np.full(ledger.history.event_count, -1, dtype=np.int64)
+    rows = ledger.rows("acked", group=group)
+    acks = rows[waiting[ledger.event[rows]]]
+    lost = acks[~_in_hand(ledger, acks)]
+    found[ledger.event[lost]] = lost
+    met = waiting & ~ledger.seen(ledger.rows("acked", "delivered", group=group))
+    stores = ledger.rows_of(ledger.stored_for(group))
+    stores = stores[waiting[ledger.event[stores]]]
+    first, beyond, last = _reach(ledger, group)
+    place, number, event = _place_ids(ledger)[ledger.what[stores]], ledger.number[stores], ledger.event[stores]
+    jumped = met[event] & (number >= first[place]) & (number < beyond[place])
+    found[event[jumped]] = last[place[jumped]]
+    found[event[number >= beyond[place]]] = -1  # a second copy is still to come
+    return found
+
+
+def _place_ids(ledger: Ledger) -> Whole:
+    ids = {place: number for number, place in enumerate(dict.fromkeys(ledger.places))}
+    return np.array([ids[place] for place in ledger.places], dtype=np.int64)
+
+
+def _reach(ledger: Ledger, group: str) -> tuple[Whole, Whole, Whole]:
+    """For each place the first offset that the group met, the one it has come to, and the row that shows it."""
+    ids = _place_ids(ledger)
+    count = int(ids.max(initial=-1)) + 1
+    rows = ledger.rows("acked", "delivered", "skipped", "expired", group=group)
+    place, number = ids[ledger.what[rows]], ledger.number[rows].astype(np.int64)
+    upto = number + ledger.wanted("acked", "expired")[ledger.what[rows]]
+    first, beyond = np.full(count, np.iinfo(np.int32).max, dtype=np.int64), np.full(count, -1, dtype=np.int64)
+    np.minimum.at(first, place, number)
+    np.maximum.at(beyond, place, upto)
+    last = np.full(count, -1, dtype=np.int64)
+    furthest = upto == beyond[place]
+    last[place[furthest][::-1]] = rows[furthest][::-1]
+    return first, beyond, last
+
+
+def _in_hand(ledger: Ledger, acks: Whole) -> Flags:
+    """Whether the member that acknowledged an event before handling it still has it in hand, in this batch.
+
+    It has as long as it did not go on to a later offset, nor lose its memory or the partition.
+    """
+    history, last = ledger.history, ledger.last_rows()
+    codes = {what: code for code, what in enumerate(history.whats)}
+    forgot: dict[tuple[str, str], int] = {}
+    for what, row in zip(history.whats, last.tolist(), strict=True):
+        if what.step in {"crashed", "joined", "left", "assigned", "revoked"}:
+            spot = (what.node, what.place if is_partition(what.place) else "")
+            forgot[spot] = max(forgot.get(spot, -1), row)
+    held = np.full(len(history.whats), -1, dtype=np.int64)
+    for code in np.unique(ledger.what[acks]).tolist():
+        _, node, place = history.whats[code]
+        begun = [codes.get(What(step, node, place)) for step in ("delivered", "skipped")]
+        met = max((int(last[each]) for each in begun if each is not None), default=-1)
+        if met > max(forgot.get((node, ""), -1), forgot.get((node, place), -1)):
+            held[code] = ledger.number[met]
+    limit = held[ledger.what[acks]]
+    return np.asarray((limit >= 0) & (ledger.number[acks] >= limit))
+
+
+# -------------------------------------------------------------------- counted
+
+
+def losses(history: History, group: str | None = None) -> list[Loss]:
+    """Every event that is lost to a group, in the order in which it happened; one dropped on its way counts once."""
+    ledger = Ledger(history)
+    found: dict[tuple[int, str], Loss] = {}
+    if group is None:
+        on_the_way = dropped(ledger)
+        for event in np.flatnonzero(on_the_way >= 0).tolist():
+            found[event, ""] = Loss(event, "", Fate.DROPPED, int(on_the_way[event]))
+    for name in ledger.each(group):
+        outcome = fates(ledger, name)
+        for event in np.flatnonzero(outcome.lost).tolist():
+            fate = Fate(int(outcome.fate[event]))
+            where = "" if fate == Fate.DROPPED else name
+            found.setdefault((event, where), Loss(event, where, fate, int(outcome.row[event])))
+    return sorted(found.values(), key=lambda loss: (loss.row, loss.event, loss.group))
+
+
+def lost(history: History, group: str | None = None) -> list[str]:
+    """The ids of the events that can never be handled: once for each group that has lost it, once if no log has it."""
+    return [history.id_of(loss.event) for loss in losses(history, group)]
+
+
+def dead_lettered(history: History, group: str | None = None) -> int:
+    """How many events were put aside, once for each group."""
+    return _events(history, "dead_lettered", group)
+
+
+def expired(history: History, group: str | None = None) -> int:
+    """How many events retention deleted before a group had come to them, once for each group."""
+    return _events(history, "expired", group)
+
+
+def _events(history: History, step: str, group: str | None) -> int:
+    ledger = Ledger(history)
+    return sum(int(ledger.seen(ledger.rows(step, group=name)).sum()) for name in ledger.named(group))
