@@ -1,0 +1,1 @@
+"""The figures: functions of a history, one a room."""
