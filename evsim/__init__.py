@@ -53,6 +53,8 @@ _ROOMS = {
     "sim.faults": ("Crash", "Pause", "Drop", "Duplicate", "Delay", "Partition", "Join", "Leave"),
     "patterns.handler": ("Unavailable",),
     "view.checks": ("at_most_once", "at_least_once", "exactly_once", "in_order_by_key", "nothing_lost", "every"),
+    "view.plots": ("bars", "lines"),
+    "view.figure": ("use_theme",),
     "lab.scenario": ("Scenario",),
     "lab.text": ("source",),
     "errors": (

@@ -44,7 +44,9 @@ def topology(history: History) -> Figure:
     def draw(sheet: Sheet) -> None:
         _draw(sheet, graph, columns)
 
-    return Figure(claim, subtitle, facts, draw, height=height, keys=_KEYS)
+    shown = {"publisher", *(["log"] if "log" in kinds else []), *(["consumer"] if busiest[0] else [])}
+    keys = tuple(key for key, kind in zip(_KEYS, ("publisher", "log", "consumer"), strict=True) if kind in shown)
+    return Figure(claim, subtitle, facts, draw, height=height, keys=keys)
 
 
 def _plain_claim(kinds: list[str]) -> str:
