@@ -149,7 +149,7 @@ def waits_of(ledger: Ledger, group: str) -> Waits:
 
 
 def lags(history: History, group: str | None = None) -> dict[str, dict[str, float]]:
-    """The most that each group was behind in each partition: ``{"billing orders/0": {"messages": …, "seconds": …}}``."""
+    """The most that a group was behind in a partition: ``{"billing orders/0": {"messages": 3, "seconds": 0.5}}``."""
     ledger = Ledger(history)
     found: dict[str, dict[str, float]] = {}
     for name in ledger.each(group):
