@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evsim.view import measures
-from evsim.view import theory as theories
 from evsim.view.figure import Figure
 from evsim.view.words import count, si
 
@@ -47,6 +46,8 @@ def latency(history: History, group: str | None = None, *, theory: bool = True) 
 
 def _predicted(history: History, group: str | None) -> tuple[Any, str]:
     """The law that fits the parts, or None and why there is none."""
+    from evsim.view import theory as theories  # noqa: PLC0415 - beside the parameter of the same name
+
     prediction = theories.predict(history, group)
     return prediction.law, prediction.reason
 

@@ -26,13 +26,13 @@ _KEYS = (
 )
 
 
-def timeline(history: History, key: str | None = None, *, from_s: float | None = None, to_s: float | None = None) -> Figure:
-    """The space-time diagram of one event, order or flow; of the most telling event when none is named."""
-    focus = history.about(key) if key is not None else _most_telling(history)
+def timeline(history: History, *names: str, from_s: float | None = None, to_s: float | None = None) -> Figure:
+    """The space-time diagram of these events, orders or flows; of the most telling event when none is named."""
+    focus = np.unique(np.concatenate([history.about(name) for name in names])) if names else _most_telling(history)
     if not len(focus):
         return Figure("Nothing happened in this run", "no event was published", {}, _nothing, height=160)
     scene = Scene(history, focus, None if from_s is None or to_s is None else (from_s, to_s))
-    name = key or history.id_of(int(focus[0]))
+    name = ", ".join(names) or history.id_of(int(focus[0]))
     rows = sum(len(lanes) for _, lanes in scene.groups)
     story = 30 + 21 * ((len(scene.steps) + 1) // 2)
     height = 96 + LANE * rows + GAP * len(scene.groups) + 56 + story
