@@ -168,6 +168,7 @@ class Flows:
         types = {name: number for number, name in enumerate(dict.fromkeys(t.type for t in self.history.templates))}
         of_template = np.array([types[template.type] for template in self.history.templates], dtype=np.int64)
         type_of = of_template[self.history.table["template"]]
+        emits = np.zeros(len(types), dtype=bool)
         emits[type_of[followed]] = True
         lost = (handled >= 0) & ~sent & ~followed & emits[type_of]
         final = ledger.seen(ledger.rows("acked", "skipped", group=group))
