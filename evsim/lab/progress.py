@@ -69,13 +69,13 @@ def interruptible(world: World) -> Iterator[None]:
     if before in (None, signal.SIG_IGN):
         yield
         return
-    pressed = False
+    presses = 0
 
     def stop(*_: Any) -> None:
-        nonlocal pressed
-        if pressed:
+        nonlocal presses
+        presses += 1
+        if presses > 1:
             raise KeyboardInterrupt
-        pressed = True
         world.interrupt()
 
     signal.signal(signal.SIGINT, stop)
@@ -83,3 +83,6 @@ def interruptible(world: World) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+    if presses > 1:
+        # A SimPy process that was under way has swallowed the exception: it keeps whatever is raised in it.
+        raise KeyboardInterrupt

@@ -100,16 +100,18 @@ def replicate(
         found = executor.map(summary_of, [scenario] * n, [until_s] * n, seeds)
         return Replications(scenario, until_s, dict(zip(seeds, found, strict=True)))
     summaries: dict[int, Mapping[str, Any]] = {}
-    for seed in seeds:
-        run = scenario.run(until_s, seed, progress=False)
-        if run.interrupted and not summaries:
-            raise KeyboardInterrupt
-        if run.interrupted:
-            return Replications(scenario, until_s, summaries, interrupted=True)
-        summaries[seed] = run.summary()
-    return Replications(scenario, until_s, summaries)
+    try:
+        for seed in seeds:
+            summaries[seed] = summary_of(scenario, until_s, seed)
+    except KeyboardInterrupt:
+        if not summaries:
+            raise
+    return Replications(scenario, until_s, summaries, interrupted=len(summaries) < n)
 
 
 def summary_of(scenario: Scenario, until_s: float, seed: int) -> Mapping[str, Any]:
-    """What one worker does."""
-    return scenario.run(until_s, seed, progress=False).summary()
+    """The summary of one whole run."""
+    run = scenario.run(until_s, seed, progress=False)
+    if run.interrupted:
+        raise KeyboardInterrupt
+    return run.summary()

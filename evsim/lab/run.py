@@ -30,6 +30,7 @@ class Session:
         self.history.meta.update(scenario=scenario.name, scenario_digest=scenario.digest(), seed=seed)
         self.world.build(scenario.parts)
         self._finished = False
+        self._asked = 0.0
 
     @property
     def now(self) -> float:
@@ -46,7 +47,7 @@ class Session:
     def run_until(self, until_s: float, progress: bool | None = None) -> Session:
         """Go on until this time; what happens at this very time is not yet done. Ctrl-C stops between two steps."""
         self._refuse_when_finished()
-        until_s = _time(until_s)
+        until_s = self._asked = _time(until_s)
         if until_s < self.now:
             raise BadScenario(f"until_s={until_s:g} is in the past: this run is already at {self.now:g} s")
         world = self.world
@@ -62,11 +63,11 @@ class Session:
             self.run_until(until_s, progress)
         self._refuse_when_finished()
         self._finished = True
-        interrupted = self.world.interrupted
-        asked = float(until_s) if until_s is not None else self.now
+        interrupted_at = self.now if self.world.interrupted else None
+        asked = self.now if interrupted_at is None else self._asked
         self.world.close()
-        self.history.meta.update(until_s=asked, interrupted=interrupted)
-        return Run(self.scenario, self.seed, asked, self.history, interrupted_at=self.now if interrupted else None)
+        self.history.meta.update(until_s=asked, interrupted=interrupted_at is not None)
+        return Run(self.scenario, self.seed, asked, self.history, interrupted_at)
 
     def _refuse_when_finished(self) -> None:
         if self._finished:
@@ -132,6 +133,8 @@ class Run:
 
     def check(self, *promises: Any) -> Verdicts:
         """The verdict on each promise: ``ok``, ``VIOLATED`` with the smallest witness, or ``unknown``."""
+        if not promises:
+            return Verdicts()
         from evsim.view.checks import judge
 
         return Verdicts(judge(promise, self.history) for promise in promises)
@@ -195,8 +198,8 @@ class Run:
         return f"{self.scenario.name}  seed {self.seed}  {self.until_s:g} s  {size}  fingerprint {print_}"
 
     def __repr__(self) -> str:
-        words = {title: f"{title} {text}" for title, text in self.headlines()}
-        body = ["   ".join(words[title] for title in row) for row in _ROWS]
+        words = dict(self.headlines())
+        body = ["   ".join(f"{title} {words[title]}" for title in row).replace("   latency ", "   ") for row in _ROWS]
         return "\n          ".join([f"Run       {self._title}", *body, *self.remarks()])
 
     def _repr_html_(self) -> str:
@@ -209,8 +212,8 @@ _HEADLINES = {
     "throughput": "throughput",
     "utilisation": "utilisation",
     "latency_mean_s": "latency mean",
-    "latency_p50_s": "p50",
-    "latency_p99_s": "p99",
+    "latency_p50_s": "latency p50",
+    "latency_p99_s": "latency p99",
     "backlog_max": "backlog at most",
     "lag_max_s": "lag at most",
     "redelivered": "redelivered",
@@ -220,7 +223,7 @@ _HEADLINES = {
 }
 _ROWS = (
     ("throughput", "utilisation"),
-    ("latency mean", "p50", "p99"),
+    ("latency mean", "latency p50", "latency p99"),
     ("backlog at most", "lag at most"),
     ("redelivered", "duplicates", "lost", "dead-lettered"),
 )

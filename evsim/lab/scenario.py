@@ -149,7 +149,7 @@ class Scenario:
         ``progress`` shows a bar (None: when the run lasts and somebody is watching). Ctrl-C ends the run early and
         keeps what happened so far.
         """
-        return self.start(seed).finish(until_s, progress=progress)
+        return self.start(seed).run_until(until_s, progress).finish()
 
     def replicate(self, n: int, until_s: float, first_seed: int = 1, executor: Executor | None = None) -> Replications:
         """Run with ``n`` seeds in a row and keep the summaries; ``executor`` may run them side by side."""
