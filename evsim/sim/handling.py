@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from evsim.errors import BadEvent, HandlerFailed
 from evsim.event import freeze
 from evsim.history import split_key
-from evsim.kinds import kind_of
 from evsim.patterns.handler import Call, Sleep
 from evsim.sim.outlet import Outlet
+from evsim.sim.rules import broken_rules
 
 if TYPE_CHECKING:
     from evsim.sim.consumer import Consumer
@@ -103,9 +103,7 @@ class Context:
 
     def emit(self, type: str, data: Mapping[str, Any] | None = None, *, key: str | None = _OWN_KEY) -> None:  # noqa: A002
         """Send an event after the state is saved; it carries the key of its cause unless another is given."""
-        kind = kind_of(type)
-        if kind == "command":
-            self._handling.check_command(type)
+        self._handling.check_rules(type)
         self.emitted.append((type, freeze(data or {}), self.event.key if key is _OWN_KEY else key))
 
     def sleep(self, seconds: float) -> Sleep:
@@ -124,7 +122,7 @@ class Handling:
         self.world, self.value, self.group = world, value, group
         self._outlets: dict[tuple[str, str], Outlet] = {}
         self._templates: dict[tuple[str, str | None], int] = {}
-        self._commands: set[str] = set()
+        self._lawful: set[str] = set()
 
     # ---------------------------------------------------------------- before
 
@@ -260,18 +258,14 @@ class Handling:
             outlet = self._outlets[member.name, target] = Outlet(self.world, member.name, self.world.find(target))
         return outlet
 
-    def check_command(self, event_type: str) -> None:
-        """A command has exactly one handler."""
-        if event_type in self._commands:
+    def check_rules(self, event_type: str) -> None:
+        """Refuse to emit what the rules of its kind forbid; looked at once a type."""
+        if event_type in self._lawful:
             return
-        target = self.value.to or self.value.of
-        parts: list[Any] = list(self.world.parts.values())
-        consumers = [part for part in parts if part.kind == "consumer" and part.of == target]
-        takers = [consumer.name for consumer in consumers if consumer.takes(event_type)]
-        if len(takers) != 1:
-            who = "nobody handles it" if not takers else f"{', '.join(takers)} all handle it"
-            raise BadEvent(f"a command has exactly one handler, but of {event_type!r} on {target!r} {who}")
-        self._commands.add(event_type)
+        value = self.value
+        for problem in broken_rules(event_type, value.name, value.context, value.to or value.of, self.world.parts):
+            raise BadEvent(problem)
+        self._lawful.add(event_type)
 
     # ---------------------------------------------------------------- what befalls a member
 

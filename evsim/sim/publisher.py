@@ -16,6 +16,7 @@ from evsim.sim.node import Node
 from evsim.sim.outlet import Outlet
 from evsim.sim.part import Part
 from evsim.sim.profile import Profile, Rate, arrivals
+from evsim.sim.rules import broken_rules
 
 if TYPE_CHECKING:
     from evsim.sim.world import World
@@ -35,7 +36,7 @@ class Publisher(Part):
     ``key``: ``"own"`` gives each event a key of its own (``order-1``, ``order-2``…; ``order-app-1`` where an earlier
     publisher has taken the plain ones), a ``Zipf`` law draws it, None leaves it out, any other text is the key of
     all. ``data`` gives the payload: constants, or laws to draw from.
-    ``count`` ends after that many events.
+    ``count`` ends after that many events. ``context`` names the bounded context that the publisher belongs to.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Publisher(Part):
     replay: str | None = None
     speed: float = Field(1.0, gt=0)
     version: int = Field(1, ge=1)
+    context: str | None = None
     kind: Literal["publisher"] = "publisher"
     refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"to": ("log", "service"), "awaits": ("consumer",)}
 
@@ -67,11 +69,9 @@ class Publisher(Part):
         """What is wrong with this publisher among these parts."""
         yield from super().check(parts)
         target = parts.get(self.to)
-        if kind_of(self.type) == "command" and target is not None and target.kind == "log" and self.replay is None:
-            takers = [p.name for p in parts.values() if p.kind == "consumer" and _takes(p, self.to, self.type)]
-            if len(takers) != 1:
-                who = "nobody handles it" if not takers else f"{', '.join(takers)} all handle it"
-                yield f"{self.title}: a command has exactly one handler, but of {self.type!r} on {self.to!r} {who}"
+        if target is not None and target.kind == "log" and self.replay is None:
+            for problem in broken_rules(self.type, self.name, self.context, self.to, parts):
+                yield f"{self.title}: {problem}"
         if self.awaits is not None and self.clients is None:
             yield f"{self.title}: 'awaits' is for clients that wait; give clients= and think_s= too"
         if target is not None and target.kind == "service" and self.replay is not None:
@@ -339,10 +339,6 @@ class LivePublisher(Node):
                 self.world.call_in(self._think(), self._act, self.epoch)
         else:
             self.world.call_in(self._gap(), self._tick_again, self.epoch)
-
-
-def _takes(consumer: Any, log: str, event_type: str) -> bool:
-    return consumer.of == log and consumer.takes(event_type)
 
 
 def _tidy(value: Any) -> Any:

@@ -42,7 +42,19 @@ class Log(Part):
 class Partition:
     """One partition: events by offset, of which the first ``start`` are gone."""
 
-    __slots__ = ("_log", "_world", "_record", "_stored", "events", "groups", "index", "place", "readers", "start", "times")
+    __slots__ = (
+        "_log",
+        "_record",
+        "_stored",
+        "_world",
+        "events",
+        "groups",
+        "index",
+        "place",
+        "readers",
+        "start",
+        "times",
+    )
 
     def __init__(self, log: LiveLog, index: int) -> None:
         self.index, self.place = index, f"{log.name}/{index}"
