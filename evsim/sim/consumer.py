@@ -37,7 +37,8 @@ class Consumer(Part):
     after each ``"batch"``, or ``Timed(every_s)``. ``prefetch`` is the most events that one fetch brings (Kafka's
     ``max.poll.records``). A member that is silent for ``session_timeout_s`` (Kafka: 45 s) loses its partitions, which
     are handed over after ``rebalance_s``. ``turnaround_s`` is the time from an acknowledgement to the next fetch.
-    ``context`` names the bounded context that the consumer belongs to. What handlers emit goes to ``to``, which is ``of`` when not given; what they fail on goes to ``dead_letter``.
+    ``context`` names the bounded context that the consumer belongs to. What handlers emit goes to ``to``, which is
+    ``of`` when not given; what they fail on goes to ``dead_letter``.
     """
 
     name: str

@@ -194,7 +194,8 @@ class LivePublisher(Node):
         world, record, new_event, code, template = self.world, self._record, self._new_event, self._code, self._template
         own, number_of, draw_data, sync, ask = self._own, self._number, self._draw_data, self._sync, self._ask
         queue, ids, gap, count, stem = self._queue, self._ids, self._gap, self._count, self._stem
-        send, store_of = (None, None) if sync else (self._send, self._store_of)
+        send: Any = None if sync else self._send
+        store_of: Any = None if sync else self._store_of
 
         def tick(epoch: int) -> None:
             if epoch != self.epoch:
