@@ -107,7 +107,7 @@ class TestOthers:
 
     def test_check_does_not_run(self, evsim):
         code, out, _ = evsim("check", "hello")
-        assert (code, "utilisation 60%" in out) == (0, True)
+        assert (code, "utilisation 60 %" in out) == (0, True)
         assert next_command(out) == ["run", "hello"]
 
     def test_list_and_datasets(self, evsim):

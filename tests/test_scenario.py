@@ -299,17 +299,17 @@ class TestProblems:
 
 class TestExplain:
     def test_load_and_capacity_are_known_before_the_run(self):
-        assert "offered 20/s, capacity 33.3/s, utilisation 60%" in HELLO.explain()
+        assert "offered 20/s, capacity 33.3/s, utilisation 60 %" in HELLO.explain()
         assert "warning" not in HELLO.explain()
 
     def test_what_cannot_work_is_warned_of_with_both_numbers(self):
         slow = HELLO.replace("billing", service_s=0.1, members=4).explain()
         assert "billing is over capacity: 20/s offered, 10/s at most" in slow
         assert "billing has 4 members for 1 partition of orders: 3 will have nothing to do" in slow
-        assert "95% busy" in HELLO.replace("shop", rate=31.6).explain()
+        assert "94.8 % busy" in HELLO.replace("shop", rate=31.6).explain()
 
     def test_a_chain_of_services_multiplies_what_may_fail(self):
-        assert "waits for payment > stock > courier: 90 ms on average, answers 97.0%" in CATALOG["chain"].explain()
+        assert "waits for payment > stock > courier: 90 ms on average, answers 97 %" in CATALOG["chain"].explain()
 
     def test_load_that_handlers_make_is_not_guessed(self):
         assert "its load comes from handlers" in PAYMENT.explain()

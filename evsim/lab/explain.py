@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from evsim.lab.sense import named
-from evsim.lab.text import counted, rate, seconds
 from evsim.sim.broker.log import Log
 from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Fault
 from evsim.sim.profile import Diurnal, Profile, Ramp, Spike, Step
 from evsim.sim.publisher import Publisher
 from evsim.sim.service import Service
+from evsim.view.words import count, share, si
+from evsim.view.words import rate as per_second
 
 _HIGH = 0.8
 
@@ -48,6 +49,11 @@ def _workers(consumer: Consumer, parts: tuple[Any, ...]) -> int:
     return min(consumer.members, log.partitions if isinstance(log, Log) else 1)
 
 
+def rate(events: float) -> str:
+    """Events per second; what takes no time has no limit."""
+    return per_second(events) if events < float("inf") else "any rate"
+
+
 def _peak(publisher: Publisher) -> float:
     """The highest rate of a publisher, per second; a closed loop cannot send faster than its clients think."""
     if publisher.clients is not None:
@@ -74,7 +80,7 @@ def _publisher(part: Publisher) -> str:
     if part.replay is not None:
         how = f"replays {part.replay}"
     elif part.clients is not None:
-        how = f"at most {rate(_peak(part))}, {counted(part.clients, 'client')} thinking {seconds(part.think_s.mean)}"
+        how = f"at most {rate(_peak(part))}, {count(part.clients, 'client')} thinking {si(part.think_s.mean, 's')}"
     else:
         how = rate(_peak(part)) if not isinstance(part.rate, Profile) else f"up to {rate(_peak(part))}, {part.rate!r}"
     return f"  {part.name:<9} {part.type} to {part.to}: {how}"
@@ -82,9 +88,9 @@ def _publisher(part: Publisher) -> str:
 
 def _consumer(part: Consumer, parts: tuple[Any, ...]) -> str:
     load, most = offered(part, parts), capacity(part, parts)
-    expected = f"offered {rate(load)}, capacity {rate(most)}, utilisation {load / most:.0%}"
+    expected = f"offered {rate(load)}, capacity {rate(most)}, utilisation {share(load, most)}"
     unknown = f"capacity {rate(most)}; its load comes from handlers or a dataset"
-    who = f"{counted(part.members, 'member')}, {seconds(part.service_s.mean)} an event"
+    who = f"{count(part.members, 'member')}, {si(part.service_s.mean, 's')} an event"
     return f"  {part.name:<9} reads {part.of}: {expected if load else unknown}\n{'':<12}{who}"
 
 
@@ -93,10 +99,10 @@ def _warnings(part: Consumer, parts: tuple[Any, ...]) -> Iterator[str]:
     if load >= most:
         yield f"{part.name} is over capacity: {rate(load)} offered, {rate(most)} at most; its backlog will only grow"
     elif load > _HIGH * most:
-        yield f"{part.name} will be {load / most:.0%} busy; above {_HIGH:.0%} waiting grows steeply"
+        yield f"{part.name} will be {share(load, most)} busy; above {share(_HIGH)} waiting grows steeply"
     if part.members > workers:
         idle = part.members - workers
-        shared = f"{counted(workers, 'partition')} of {part.of}"
+        shared = f"{count(workers, 'partition')} of {part.of}"
         yield f"{part.name} has {part.members} members for {shared}: {idle} will have nothing to do"
 
 
@@ -114,7 +120,7 @@ def _chain(publisher: Publisher, parts: tuple[Any, ...]) -> str:
         there *= service.availability
     spent_s = sum(service.service_s.mean for service in services)
     chain = " > ".join(service.name for service in services)
-    return f"  {publisher.name:<9} waits for {chain}: {seconds(spent_s)} on average, answers {there:.1%}"
+    return f"  {publisher.name:<9} waits for {chain}: {si(spent_s, 's')} on average, answers {share(there)}"
 
 
 def _asked(name: str, parts: tuple[Any, ...]) -> Iterator[Service]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evsim.errors import BadScenario, UnknownName, did_you_mean, shown
-from evsim.lab.text import counted
 from evsim.view import intervals
+from evsim.view.words import count
 
 if TYPE_CHECKING:
     from evsim.lab.scenario import Scenario
@@ -42,7 +42,7 @@ class Interval:
         return self.low <= value <= self.high
 
     def __repr__(self) -> str:
-        return f"{self.name} {self.mean:.4g} ± {self.half_width:.2g}  ({self.level:.0%}, {counted(self.n, 'seed')})"
+        return f"{self.name} {self.mean:.4g} ± {self.half_width:.2g}  ({100 * self.level:g} %, {count(self.n, 'seed')})"
 
 
 @dataclass(frozen=True, repr=False)
@@ -85,7 +85,7 @@ class Replications:
             wide = f"{found.half_width:.2g}" if math.isfinite(found.half_width) else "unknown"
             lines.append(f"  {name:<16}{found.mean:>10.4g}  {wide:>9}  {min(numbers):>10.4g}  {max(numbers):>10.4g}")
         if self.interrupted:
-            lines.append(f"  stopped from the keyboard after {counted(len(self), 'seed')}")
+            lines.append(f"  stopped from the keyboard after {count(len(self), 'seed')}")
         return "\n".join(lines)
 
 

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 from evsim.errors import BadScenario, shown
 from evsim.lab.progress import interruptible, watched
-from evsim.lab.text import Lines, Text, counted, grouped, rate, seconds
+from evsim.lab.text import Lines, Text
 from evsim.sim.world import World
 from evsim.view import measures
+from evsim.view.words import count, grouped, rate, share, si
 
 if TYPE_CHECKING:
     from evsim.history import History
     from evsim.lab.scenario import Scenario
+    from evsim.view.figure import Figure
 
 
 class Session:
@@ -76,7 +78,7 @@ class Session:
     def __repr__(self) -> str:
         state = "finished" if self._finished else "under way"
         return (
-            f"{self.scenario.name}  seed {self.seed}  {state} at {self.now:g} s  {counted(len(self.history), 'record')}"
+            f"{self.scenario.name}  seed {self.seed}  {state} at {self.now:g} s  {count(len(self.history), 'record')}"
         )
 
 
@@ -149,30 +151,21 @@ class Run:
 
     # ---------------------------------------------------------------- figures
 
-    def latency(self, **settings: Any) -> Any:
-        """A figure: how long events took; dashed, what theory says."""
-        return self._figure("latency", **settings)
+    def latency(self, group: str | None = None, *, theory: bool = True) -> Figure:
+        """A figure: how long from published to handled; dashed, what theory predicts."""
+        return _plots().latency(self.history, group, theory=theory)
 
-    def throughput(self, **settings: Any) -> Any:
-        """A figure: how many events a second went in and came out."""
-        return self._figure("throughput", **settings)
+    def throughput(self, group: str | None = None) -> Figure:
+        """A figure: what was published and handled, second by second, and what waited."""
+        return _plots().throughput(self.history, group)
 
-    def lag(self, **settings: Any) -> Any:
-        """A figure: how far readers were behind."""
-        return self._figure("lag", **settings)
-
-    def timeline(self, *names: str, **settings: Any) -> Any:
+    def timeline(self, *names: str, **window: Any) -> Figure:
         """A figure: who had these events or orders in hand, and when."""
-        return self._figure("timeline", *names, **settings)
+        return _plots().timeline(self.history, *names, **window)
 
-    def topology(self, **settings: Any) -> Any:
-        """A figure: the parts and what flowed between them."""
-        return self._figure("topology", **settings)
-
-    def _figure(self, name: str, *args: Any, **settings: Any) -> Any:
-        from evsim.view import plots
-
-        return getattr(plots, name)(self.history, *args, **settings)
+    def topology(self) -> Figure:
+        """A figure: the parts, and how much flowed between them."""
+        return _plots().topology(self.history)
 
     # ---------------------------------------------------------------- at a glance
 
@@ -193,13 +186,18 @@ class Run:
 
     @property
     def _title(self) -> str:
-        size = counted(self.history.event_count, "event")
+        size = count(self.history.event_count, "event")
         print_ = f"{self._digest[:4]} {self._digest[4:8]}"
         return f"{self.scenario.name}  seed {self.seed}  {self.until_s:g} s  {size}  fingerprint {print_}"
 
     def __repr__(self) -> str:
         words = dict(self.headlines())
-        body = ["   ".join(f"{title} {words[title]}" for title in row).replace("   latency ", "   ") for row in _ROWS]
+        none = si(None)
+        body = [
+            "   ".join(f"{title} {words[title]}" for n, title in enumerate(row) if n == 0 or words[title] != none)
+            for row in _ROWS
+        ]
+        body = [line.replace("   latency ", "   ") for line in body]
         return "\n          ".join([f"Run       {self._title}", *body, *self.remarks()])
 
     def _repr_html_(self) -> str:
@@ -246,14 +244,19 @@ class Verdicts(Lines):
         return all(verdict.state == "ok" for verdict in self)
 
 
+def _plots() -> Any:
+    """The figures; entered late, for they are many."""
+    from evsim.view import plots
+
+    return plots
+
+
 def _shown(name: str, value: Any) -> str:
     """A number of a summary with its unit."""
-    if value is None:
-        return "none"
     if isinstance(value, bool):
         return "holds" if value else "broken"
     if name == "throughput":
         return rate(value)
-    if name == "utilisation":
-        return f"{value:.1%}"
-    return seconds(value) if name.endswith("_s") else grouped(value)
+    if name.endswith("_s") or value is None:
+        return si(value, "s")
+    return share(value) if name == "utilisation" else grouped(value)

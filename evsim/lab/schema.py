@@ -32,6 +32,7 @@ def json_schema() -> dict[str, Any]:
     for definition in definitions.values():
         if "kind" in definition.get("properties", {}):
             definition["required"] = sorted({*definition.get("required", []), "kind"})
+        definition["description"] = _first_sentence(definition.get("description", ""))
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "evsim scenario",
@@ -45,6 +46,10 @@ def json_schema() -> dict[str, Any]:
         },
         "$defs": definitions,
     }
+
+
+def _first_sentence(text: str) -> str:
+    return " ".join(text.split("\n\n", maxsplit=1)[0].split()).split(". ")[0].rstrip(".")
 
 
 def written() -> str:

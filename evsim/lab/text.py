@@ -26,43 +26,6 @@ class Lines(list[Any]):
     __str__ = __repr__
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 member``, ``1 200 members``.
-
-    >>> counted(1200, "member")
-    '1 200 members'
-    """
-    return f"{grouped(number)} {noun}{'' if number == 1 else 's'}"
-
-
-def grouped(number: float) -> str:
-    """A whole number with its thousands apart."""
-    return f"{number:,.0f}".replace(",", " ")
-
-
-def seconds(value: float) -> str:
-    """A time with its unit, three digits of it.
-
-    >>> seconds(0.0064), seconds(12.5), seconds(120)
-    ('6.4 ms', '12.5 s', '120 s')
-    """
-    if value != value:  # noqa: PLR0124 - only a number that is none differs from itself
-        return "none"
-    for below, factor, unit in ((1e-6, 1e9, "ns"), (1e-3, 1e6, "µs"), (1.0, 1e3, "ms")):
-        if abs(value) < below and value:
-            return f"{_digits(value * factor)} {unit}"
-    return f"{_digits(value)} s"
-
-
-def rate(value: float) -> str:
-    """Events per second."""
-    return "any rate" if value == float("inf") else f"{_digits(value)}/s"
-
-
-def _digits(value: float) -> str:
-    return grouped(value) if abs(value) >= 1000 else f"{value:.3g}"
-
-
 def source(thing: Any) -> Text:
     """The Python that something of evsim is written in; for a part, also how it behaves once it lives."""
     try:
