@@ -152,7 +152,7 @@ class Flows:
         return np.asarray((rows >= 0) & read[self.ledger.what[rows]], dtype=bool) if len(rows) else rows >= 0
 
     def _unsent(self, group: str) -> tuple[Whole, Flags]:
-        """For each event the row of its handling, if what follows was never sent and never will be; and if it still may.
+        """For each event the row of its handling, if what follows was never sent nor will be; and if it still may be.
 
         A member that crashes between *handled* and *sent* takes what it was about to send with it, unless an outbox
         has it. Delivered again it is handled again; acknowledged, or known to an inbox, it is not.
@@ -165,7 +165,8 @@ class Flows:
         children = np.flatnonzero((causes >= 0) & mine[self.history.table["template"]])
         followed = np.zeros(count, dtype=bool)
         followed[causes[children]] = True
-        types = {name: number for number, name in enumerate(dict.fromkeys(t.type for t in self.history.templates))}
+        names = dict.fromkeys(template.type for template in self.history.templates)
+        types = {name: number for number, name in enumerate(names)}
         of_template = np.array([types[template.type] for template in self.history.templates], dtype=np.int64)
         type_of = of_template[self.history.table["template"]]
         emits = np.zeros(len(types), dtype=bool)
