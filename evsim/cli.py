@@ -10,7 +10,6 @@ import os
 import shlex
 import subprocess
 import sys
-import textwrap
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,32 +18,17 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 from evsim.errors import BadFile, EvsimError, UnknownName, did_you_mean
+from evsim.lab.text import WIDTH, say
+from evsim.view.words import si
 
 if TYPE_CHECKING:
     from evsim.history import History
     from evsim.lab.run import Run
     from evsim.lab.scenario import Scenario
 
-WIDTH = 80
 HELD, BROKEN, WRONG, OURS = 0, 1, 2, 3
 UNTIL_S, SEED = 60.0, 1
 _SIGNATURE = b"evsim-history"
-_ASCII = str.maketrans(
-    {
-        "─": "-",
-        "→": ">",
-        "×": "x",
-        "…": "...",
-        "±": "+-",
-        "µ": "u",
-        "✓": "+",
-        "✗": "x",
-        "«": '"',
-        "»": '"',
-        "—": "-",
-        "–": "-",
-    }
-)
 
 app = typer.Typer(
     help="A lab for event-driven architecture: build a shop, break it, measure it, repair it.",
@@ -281,30 +265,10 @@ def _some_name(history: History) -> str:
 # ---------------------------------------------------------------- what is printed
 
 
-def say(text: str, style: str | None = None, *, error: bool = False) -> None:
-    """Print text within 80 columns, in colour only on a terminal, in ASCII where nothing else can be shown."""
-    from rich.console import Console
-
-    stream = sys.stderr if error else sys.stdout
-    console = Console(file=stream, width=WIDTH, highlight=False, markup=False, emoji=False)
-    if os.environ.get("EVSIM_ASCII") or not (stream.encoding or "").lower().startswith("utf"):
-        text = text.translate(_ASCII).encode("ascii", "replace").decode()
-    for line in text.split("\n"):
-        console.print("\n".join(_wrapped(line)), style=style, soft_wrap=True)
-
-
-def _wrapped(line: str) -> list[str]:
-    """A line in pieces of at most 80 columns; what follows is set in, and a token is never cut."""
-    margin = " " * (len(line) - len(line.lstrip()) + 4)
-    if len(line) <= WIDTH:
-        return [line]
-    return textwrap.wrap(line, WIDTH, subsequent_indent=margin, break_long_words=False, break_on_hyphens=False)
-
-
 def _headlines(done: Run, took_s: float) -> None:
     say(f"{done.scenario.name} ".ljust(WIDTH, "─"))
     size = f"{done.history.event_count:,}".replace(",", " ")
-    say(f"  seed {done.seed}   {done.until_s:g} s simulated in {took_s:.1f} s   {size} events\n")
+    say(f"  seed {done.seed}   {done.until_s:g} s simulated in {si(took_s, 's')}   {size} events\n")
     for name, value in done.headlines():
         say(f"  {name:<16}{value:>12}")
     for remark in done.remarks():

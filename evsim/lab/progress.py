@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from evsim.lab.text import WIDTH
 from evsim.sim.world import World
 
 PATIENCE_S = 0.5
@@ -56,7 +57,7 @@ def _bar(total_s: float) -> Any:
         monitor_interval = 0
 
     layout = "{percentage:3.0f} % |{bar}| {n:.0f} of {total:.0f} s simulated, {remaining} left"
-    return Bar(total=total_s, delay=PATIENCE_S, leave=False, file=sys.stdout, bar_format=layout, dynamic_ncols=True)
+    return Bar(total=total_s, delay=PATIENCE_S, leave=False, file=sys.stdout, bar_format=layout, ncols=WIDTH, nrows=20)
 
 
 @contextmanager

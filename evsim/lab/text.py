@@ -1,13 +1,33 @@
-"""Words for a reader: text and lists of lines that a notebook shows as they are, and the source of things."""
+"""Words for a reader: text and lists that a notebook shows as they are, the source of things, lines for a terminal."""
 
 from __future__ import annotations
 
 import inspect
+import os
+import sys
 import textwrap
 import typing
 from typing import Any
 
 from evsim.errors import UnknownName
+
+WIDTH = 80
+_ASCII = str.maketrans(
+    {
+        "─": "-",
+        "→": ">",
+        "×": "x",
+        "…": "...",
+        "±": "+-",
+        "µ": "u",
+        "✓": "+",
+        "✗": "x",
+        "«": '"',
+        "»": '"',
+        "—": "-",
+        "–": "-",
+    }
+)
 
 
 class Text(str):
@@ -43,3 +63,23 @@ def _behaviour(thing: Any) -> list[type]:
     name = typing.cast("dict[str, Any]", build.__annotations__).get("return")
     live = getattr(inspect.getmodule(thing), str(name), None)
     return [live] if inspect.isclass(live) else []
+
+
+def say(text: str, style: str | None = None, *, error: bool = False) -> None:
+    """Print text within 80 columns, in colour only on a terminal, in ASCII where nothing else can be shown."""
+    from rich.console import Console
+
+    stream = sys.stderr if error else sys.stdout
+    console = Console(file=stream, width=WIDTH, highlight=False, markup=False, emoji=False)
+    if os.environ.get("EVSIM_ASCII") or not (stream.encoding or "").lower().startswith("utf"):
+        text = text.translate(_ASCII).encode("ascii", "replace").decode()
+    for line in text.split("\n"):
+        console.print("\n".join(_wrapped(line)), style=style, soft_wrap=True)
+
+
+def _wrapped(line: str) -> list[str]:
+    """A line in pieces of at most 80 columns; what follows is set in, and a token is never cut."""
+    margin = " " * (len(line) - len(line.lstrip()) + 4)
+    if len(line) <= WIDTH:
+        return [line]
+    return textwrap.wrap(line, WIDTH, subsequent_indent=margin, break_long_words=False, break_on_hyphens=False)
