@@ -39,6 +39,13 @@ _SENTENCES = {
     "assigned": "{place} was given to {node}",
     "expelled": "{node} was taken for dead and put out of its group",
 }
+_ASKED = {
+    "published": "{node} has a request: {type} {id}{key}",
+    "delivered": "{node} asks {place} about {id}, and waits",
+    "handled": "{node} has the answer about {id}{took}",
+    "failed": "{node} gets no answer about {id}",
+}
+"""How the same steps read for one who asks a service and waits."""
 _AROUND = ("crashed", "restarted", "paused", "resumed", "expelled", "assigned")
 
 
@@ -81,7 +88,9 @@ class _Teller:
     def line(self, row: int) -> str:
         record = self.history.record_at(row)
         event = int(self.history.event[row])
-        sentence = self.effect(record) if record.step == "effect" else _SENTENCES.get(record.step)
+        asked = self.history.parts.get(record.place, {}).get("kind") == "service"
+        told = _ASKED.get(record.step) if asked else None
+        sentence = self.effect(record) if record.step == "effect" else told or _SENTENCES.get(record.step)
         if sentence is None:
             sentence = "{node}: {step} {id}"
         key = self.history.key_of(event) if event >= 0 else None
