@@ -122,7 +122,7 @@ def read(path: str | Path, name: str | None = None) -> Dataset:
             raise BadFile(f"{path.name}, line {number}: {problem}; nothing was loaded") from None
         if arrival.arrived < before:
             raise BadFile(
-                f"{path.name}, line {number}: it came before the line above; sort the lines by 'arrived'; nothing was loaded"
+                f"{path.name}, line {number}: it came before the line above; sort by 'arrived'; nothing was loaded"
             )
         before = arrival.arrived
         arrivals.append(arrival)

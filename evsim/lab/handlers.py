@@ -20,6 +20,7 @@ def charge(event: Event, ctx: Context) -> None:
 def ship(event: Event, ctx: Context) -> None:
     """Hand the parcel over."""
     ctx.effect("parcel sent")
+    ctx.emit("parcel.sent")
 
 
 HANDLERS: Mapping[str, Callable[..., Any]] = MappingProxyType({"charge": charge, "ship": ship})
