@@ -91,9 +91,9 @@ GOOD = json.dumps(
         (GOOD.replace("2026-01-01T00:00:01Z", "yesterday"), "yesterday"),
         (GOOD.replace("order.placed", "placed"), "type"),
         (GOOD.replace('"id": "shop.1", ', ""), "id is missing"),
-        (GOOD.replace("}}", '}, "labels": ["wrong"]}').replace('{}, "labels"', '{}}, "labels"'), "labels"),
+        (GOOD[:-1] + ', "labels": ["wrong"]}', "labels"),
         (GOOD[:-1] + ', "label": []}', "did you mean 'labels'"),
-        (GOOD.replace("2026-01-01T00:00:01Z", "2025-01-01T00:00:01Z"), "sort the lines"),
+        (GOOD.replace("2026-01-01T00:00:01Z", "2025-01-01T00:00:01Z"), "sort by"),
     ],
 )
 def test_a_broken_line_is_named_with_its_reason_and_nothing_is_loaded(tmp_path, line, reason):
