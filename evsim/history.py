@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -22,6 +21,10 @@ import numpy as np
 from evsim import archive, story
 from evsim.errors import UnknownName, did_you_mean
 from evsim.event import Event, thaw
+from evsim.names import part_of, split_id, split_key
+from evsim.records import SHOWN, Record, Records
+
+__all__ = ["EMPTY", "EVENT", "ROW", "STEPS", "History", "Record", "Records", "Template", "What", "part_of", "split_key"]
 
 STEPS = ("published", "stored", "delivered", "handled", "saved", "sent", "acked")
 """The life of a message, in order; the last five are the steps of a delivery."""
@@ -39,9 +42,6 @@ EVENT = np.dtype(
 )
 _pack_row, _unpack_row = struct.Struct("<diii").pack, struct.Struct("<diii").unpack_from
 _pack_event, _unpack_event = struct.Struct("<diiiii").pack, struct.Struct("<diiiii").unpack_from
-_NUMBERED_ID = re.compile(r"(.*)\.(0|[1-9]\d{0,8})", re.DOTALL)
-_NUMBERED_KEY = re.compile(r"(.*)-(0|[1-9]\d{0,8})", re.DOTALL)
-_NAMES_SHOWN = 8
 
 
 class What(NamedTuple):
@@ -60,17 +60,6 @@ class Template(NamedTuple):
     type: str
     version: int
     key_stem: str | None
-
-
-class Record(NamedTuple):
-    """One row of a history, in words."""
-
-    time: float
-    step: str
-    node: str
-    place: str
-    event_id: str | None
-    number: int
 
 
 class History:
@@ -159,7 +148,7 @@ class History:
 
     def add(self, event: Event) -> int:
         """Add any valid event and return its index."""
-        stem, n = _split(_NUMBERED_ID, event.id)
+        stem, n = split_id(event.id)
         key_stem, key = split_key(event.key)
         template = self.template(stem or "", event.source, event.type, event.version, key_stem)
         return self.new_event(
@@ -382,7 +371,7 @@ class History:
 
     def indexes(self, event_id: str) -> np.ndarray:
         """The indexes of the events with this id (one, unless a dataset says otherwise)."""
-        found = self._matching(event_id, "stem", _split(_NUMBERED_ID, event_id), "n")
+        found = self._matching(event_id, "stem", split_id(event_id), "n")
         if not len(found):
             raise UnknownName(f"no event with the id {event_id!r} in this history{self._some_ids()}")
         return found
@@ -401,14 +390,14 @@ class History:
     def _some_ids(self) -> str:
         if not self.event_count:
             return ", which has no events at all"
-        shown = min(self.event_count, _NAMES_SHOWN)
+        shown = min(self.event_count, SHOWN)
         ids = ", ".join(f"{self.id_of(i)} (key {self.key_of(i)})" for i in range(shown))
         return f"; it begins with {ids}"
 
     def about(self, name: str) -> np.ndarray:
         """The indexes of the events that this name is about: an event's id, a key, or a correlation id."""
         by_key = self._matching(name, "key_stem", split_key(name), "key")
-        by_id = self._matching(name, "stem", _split(_NUMBERED_ID, name), "n")
+        by_id = self._matching(name, "stem", split_id(name), "n")
         correlation = self.table["correlation"]
         followers = np.isin(correlation, by_id) if len(by_id) else np.zeros(len(correlation), dtype=bool)
         if name in self._text_codes:
@@ -476,74 +465,6 @@ class History:
 
     def __repr__(self) -> str:
         return f"History({len(self)} records of {self.event_count} events, digest {self.digest()[:12]})"
-
-
-class Records:
-    """Some rows of a history, as columns of their own."""
-
-    def __init__(self, history: History, rows: np.ndarray) -> None:
-        self.history = history
-        self.rows = rows
-
-    @property
-    def time(self) -> np.ndarray:
-        """When, in seconds."""
-        return self.history.time[self.rows]
-
-    @property
-    def what(self) -> np.ndarray:
-        """The codes of step, node and place."""
-        return self.history.what[self.rows]
-
-    @property
-    def event(self) -> np.ndarray:
-        """The indexes of the events."""
-        return self.history.event[self.rows]
-
-    @property
-    def number(self) -> np.ndarray:
-        """The numbers."""
-        return self.history.number[self.rows]
-
-    def nodes(self) -> list[str]:
-        """The names of the nodes, in order of first appearance."""
-        return list(dict.fromkeys(self.history.whats[code].node for code in self.what.tolist()))
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __iter__(self) -> Iterator[Record]:
-        return (self.history.record_at(row) for row in self.rows.tolist())
-
-    def __getitem__(self, position: int) -> Record:
-        return self.history.record_at(int(self.rows[position]))
-
-    def __repr__(self) -> str:
-        lines = [_line(self[position]) for position in range(min(len(self), _NAMES_SHOWN))]
-        more = len(self) - len(lines)
-        return "\n".join([*lines, *([f"… and {more} more"] if more > 0 else [])]) or "no records"
-
-
-def part_of(node: str) -> str:
-    """The part that a node belongs to: ``billing-2`` is a member of ``billing``."""
-    stem, number = split_key(node)
-    return stem if stem is not None and number >= 0 else node
-
-
-def split_key(key: str | None) -> tuple[str | None, int]:
-    """A key as stem and number: ``order-3`` is ("order", 3), ``gold`` is ("gold", -1), no key is (None, -1)."""
-    return _split(_NUMBERED_KEY, key)
-
-
-def _line(record: Record) -> str:
-    place = f" at {record.place}" if record.place else ""
-    about = f"  {record.event_id}" if record.event_id else ""
-    return f"{record.time:12.6f} s  {record.step:<11} {record.node}{place}{about}"
-
-
-def _split(pattern: re.Pattern[str], text: str | None) -> tuple[str | None, int]:
-    match = pattern.fullmatch(text) if text is not None else None
-    return (text, -1) if match is None else (match[1], int(match[2]))
 
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
