@@ -71,7 +71,7 @@ def layers(graph: nx.DiGraph) -> list[list[str]]:
         except nx.NetworkXNoCycle:
             break
         forward.remove_edge(*circle[-1][:2])
-    rank = {node: 0 for node in forward}
+    rank = dict.fromkeys(forward, 0)
     for node in nx.topological_sort(forward):
         for after in forward.successors(node):
             rank[after] = max(rank[after], rank[node] + 1)

@@ -3,54 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from evsim.history import part_of
-
-if TYPE_CHECKING:
-    from evsim.history import History
+from evsim.history import History, part_of
+from evsim.view.words import grouped, si
 
 ROWS_MAX = 6
-_PAIRS = {"crashed": ("restarted", "down", "fault"), "paused": ("resumed", "paused", "again"), "cut": ("healed", "cut", "fault")}
+_BEGIN = {
+    "crashed": ("restarted", "down", "fault"),
+    "paused": ("resumed", "paused", "again"),
+    "cut": ("healed", "cut", "fault"),
+}
+_END = {end: begin for begin, (end, _, _) in _BEGIN.items()}
+_MOMENTS = {"dropped": ("lost", "fault"), "duplicated": ("doubled", "again"), "delayed": ("held up", "again")}
 
 
 class Fault(NamedTuple):
-    """A fault with its name, from when to when, and the colour role that it has."""
+    """A fault with its name, from when to when, and the colour role that it has; or single moments."""
 
     name: str
     start_s: float
     end_s: float
     role: str
+    moments: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        if self.moments:
+            return self.name
+        return f"{self.name} {si(self.start_s, 's')} to {si(self.end_s, 's')}"
 
 
 def faults_of(history: History, end_s: float) -> list[Fault]:
     """The faults of a run in order of their beginning; more than six are merged by what they were."""
-    found = sorted(_all(history, end_s), key=lambda fault: (fault.start_s, fault.name))
-    found = list(dict.fromkeys(found))
-    return found if len(found) <= ROWS_MAX else _merged(found)
+    found = sorted(_of_parts(history, end_s), key=lambda fault: (fault.start_s, fault.name))
+    lasting = found if len(found) <= ROWS_MAX - 2 else _merged(found)
+    return [*lasting, *_moments(history)]
 
 
-def _all(history: History, end_s: float) -> Iterable[Fault]:
-    open_since: dict[tuple[str, str], float] = {}
-    ends = {end: (begin, word, role) for begin, (end, word, role) in _PAIRS.items()}
-    for record in history.of((*_PAIRS, *ends)):
-        if record.step in _PAIRS:
-            open_since[record.node, record.step] = record.time
-        else:
-            begin, word, role = ends[record.step]
-            start = open_since.pop((record.node, begin), None)
-            if start is not None:
-                yield Fault(f"{_owner(history, record.node)} {word}", start, record.time, role)
-    for (node, begin), start in open_since.items():
-        _, word, role = _PAIRS[begin]
-        yield Fault(f"{_owner(history, node)} {word}", start, end_s, role)
+class Outage(NamedTuple):
+    """One node (or link) that was out of order."""
+
+    node: str
+    step: str
+    start_s: float
+    end_s: float
 
 
-def _owner(history: History, node: str) -> str:
-    """The part, when all its members are hit alike the rows become one; a single member keeps its own name."""
-    members = history.parts.get(part_of(node), {}).get("members", 1)
-    crashes = history.of(("crashed", "paused"), node=part_of(node)) if node != part_of(node) else ()
-    return part_of(node) if node != part_of(node) and len({r.node for r in crashes}) >= members else node
+def outages(history: History, end_s: float) -> list[Outage]:
+    """When which node was down or paused, and which link was cut; what never ended lasts until ``end_s``."""
+    since: dict[tuple[str, str], float] = {}
+    found = []
+    for record in history.of((*_BEGIN, *_END)):
+        if record.step in _BEGIN:
+            since[record.node, record.step] = record.time
+        elif (start := since.pop((record.node, _END[record.step]), None)) is not None:
+            found.append(Outage(record.node, _END[record.step], start, record.time))
+    return found + [Outage(node, step, start, end_s) for (node, step), start in since.items()]
+
+
+def _of_parts(history: History, end_s: float) -> Iterable[Fault]:
+    """One fault for all members of a part, and both ways of a link, that were hit at the same time."""
+    alike: dict[tuple[str, str, float, float], list[str]] = {}
+    for node, step, start_s, end in outages(history, end_s):
+        alike.setdefault((_owner(node), step, start_s, end), []).append(node)
+    for (owner, step, start_s, end), nodes in alike.items():
+        _, word, role = _BEGIN[step]
+        members = history.parts.get(owner, {}).get("members", 1)
+        whole = "–" in owner or len(nodes) >= max(2, members)
+        for name in [owner] if whole else nodes:
+            yield Fault(f"{name} {word}", start_s, end, role)
+
+
+def _owner(node: str) -> str:
+    start, arrow, end = node.partition(">")
+    return "–".join(sorted((part_of(start), part_of(end)))) if arrow else part_of(node)
 
 
 def _merged(faults: list[Fault]) -> list[Fault]:
@@ -61,3 +87,11 @@ def _merged(faults: list[Fault]) -> list[Fault]:
         Fault(f"{len(same)} × {word}", same[0].start_s, max(fault.end_s for fault in same), same[0].role)
         for word, same in kinds.items()
     ]
+
+
+def _moments(history: History) -> Iterable[Fault]:
+    """Single events that were lost, doubled or held up on their way."""
+    for step, (word, role) in _MOMENTS.items():
+        times = history.of(step).time
+        if len(times):
+            yield Fault(f"{grouped(len(times))} {word}", float(times[0]), float(times[-1]), role, tuple(times.tolist()))

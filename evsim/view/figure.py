@@ -22,15 +22,22 @@ _theme: list[Theme] = ["light"]
 
 def use_theme(theme: Theme) -> None:
     """Show figures ``"light"`` or ``"dark"`` from now on; what is committed stays light."""
+    _theme[0] = _known(theme)
+
+
+def _known(theme: Theme) -> Theme:
     if theme not in THEMES:
         raise UnknownName(f"no theme called {theme!r}{did_you_mean(theme, THEMES)}")
-    _theme[0] = theme
+    return theme
 
 
 class Figure:
-    """A picture with its words. ``repr`` is the caption; ``png()`` and ``save()`` give the picture."""
+    """A picture with its words. ``repr`` is the caption; ``png()`` and ``save()`` give the picture.
 
-    def __init__(  # noqa: D107
+    ``facts`` are the numbers by name, in words, as the caption tells them.
+    """
+
+    def __init__(
         self,
         claim: str,
         subtitle: str,
@@ -43,28 +50,45 @@ class Figure:
         self.claim, self.subtitle, self.facts = claim, subtitle, dict(facts)
         self.height, self._keys, self._draw = height, keys, draw
 
-    def __repr__(self) -> str:
+    @property
+    def caption(self) -> str:
+        """The claim, what is drawn, and the facts: all that the picture says, in words."""
         width = max(map(len, self.facts), default=0)
         facts = [f"  {name:<{width}}  {fact}" for name, fact in self.facts.items()]
         return "\n".join([self.claim, self.subtitle, *facts])
 
-    def png(self, theme: Theme | None = None) -> bytes:
-        """The picture: a PNG, 900 pixels wide as it is shown, the same bytes for the same figure."""
-        from evsim.view.sheet import Sheet, styled  # noqa: PLC0415 - matplotlib is slow to enter
+    def __repr__(self) -> str:
+        return self.caption
+
+    def sheet(self, theme: Theme | None = None) -> Sheet:
+        """The drawn sheet, for those who want to look at its parts."""
+        from evsim.view.sheet import Sheet, styled
 
         with styled():
-            sheet = Sheet(self.height, theme or _theme[0])
+            sheet = Sheet(self.height, _known(theme or _theme[0]))
             sheet.head(self.claim, self.subtitle)
             sheet.key(self._keys)
             self._draw(sheet)
-            return sheet.png()
+            return sheet
+
+    def png(self, theme: Theme | None = None) -> bytes:
+        """The picture: a PNG, 900 pixels wide as it is shown, the same bytes for the same figure."""
+        from evsim.view.sheet import styled
+
+        with styled():
+            return self.sheet(theme).png()
 
     def save(self, path: str | Path, theme: Theme | None = None) -> Path:
-        """Write the picture to a file."""
+        """Write the picture to a file, as PNG."""
         path = Path(path)
         path.write_bytes(self.png(theme))
         return path
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> tuple[dict[str, Any], dict[str, Any]]:
-        shown = {"image/png": self.png(), "text/plain": repr(self)}
-        return shown, {"image/png": {"width": WIDTH, "height": self.height, "alt": self.claim}}
+        shown = {"image/png": self.png(), "text/plain": self.caption}
+        return shown, {"image/png": {"width": WIDTH, "height": self.height, "alt": self.caption}}
+
+
+def empty(claim: str, subtitle: str, facts: Mapping[str, str] | None = None) -> Figure:
+    """A figure that says why there is nothing to see."""
+    return Figure(claim, subtitle, facts or {}, lambda sheet: None, height=76)

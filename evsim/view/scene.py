@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
-from evsim.history import part_of
+from evsim.history import History, Record, part_of
+from evsim.view.faults import Outage, outages
+from evsim.view.ledger import Ledger, is_partition, log_of, span
+from evsim.view.owners import Owning, ownings, rebalances
 
-if TYPE_CHECKING:
-    from evsim.history import History, Record
-
-LANES_MAX = 14
-OTHERS_MAX = 400
-STEPS_MAX = 6
-_WORK_ENDS = {"handled", "failed"}
+LANES_MAX = 12
+ARROWS_MAX, OTHERS_MAX = 120, 3000
+"""With more other events than the first their arrows are left out; with more than the second, they themselves."""
+FOCUS_MAX = 8
+GAP = 0.6
+"""Between groups of lanes, in lanes."""
+NEAR = 4
+SLANT = 0.012
+"""A delivery is drawn as an arrow of this share of the window, so that it can be seen where it comes from."""
 
 
 class Hop(NamedTuple):
-    """An event on its way from one lane to another; ``end`` is where it was lost when there is no ``to``."""
+    """An event on its way from one lane to another."""
 
     event: int
     start_s: float
@@ -27,221 +32,263 @@ class Hop(NamedTuple):
     end_s: float
     end: str
     kind: str
-    """first, again, or lost."""
+    """first, again, lost (on the way), refused (on arrival)."""
 
 
-class Bar(NamedTuple):
-    """A stretch of time on a lane: work done, work cut off, work again, waiting, down, paused, owning."""
+class Work(NamedTuple):
+    """An event in hand, or waiting in a log.
+
+    Its kind: done, again (done once more), cut (off by a crash), skipped (known already), ignored (nothing to do for
+    it), open (asked, unanswered), wait.
+    """
 
     event: int
     lane: str
     start_s: float
     end_s: float
     kind: str
-    label: str = ""
 
 
-class Step(NamedTuple):
-    """A numbered moment of the story."""
+class Moment(NamedTuple):
+    """Something that takes no time."""
 
+    event: int
     time: float
     lane: str
-    text: str
 
 
 class Scene:
-    """All that the space-time diagram of these events shows."""
+    """All that the space-time diagram of these events shows. Without ``focus`` it shows all that is in the window."""
 
-    def __init__(self, history: History, focus: np.ndarray, window: tuple[float, float] | None = None) -> None:
-        self.history, self.focus = history, set(focus.tolist())
-        self.window = window or self._window()
+    def __init__(self, history: History, focus: Iterable[int], window: tuple[float, float] | None = None) -> None:
+        self.history, self.focus = history, set(focus)
+        self._focused = np.isin(history.event, list(self.focus))
+        self.window = window or self._life()
         self.hops: list[Hop] = []
-        self.bars: list[Bar] = []
-        self.ticks: list[tuple[float, str]] = []
-        self.crosses: list[tuple[float, str]] = []
-        self.returns: list[tuple[float, str]] = []
-        self.steps: list[Step] = []
-        self.others = 0
-        self._read()
-        self.groups = self._lanes()
-
-    # ---------------------------------------------------------------- reading
-
-    def _window(self) -> tuple[float, float]:
-        times = self.history.time[np.isin(self.history.event, list(self.focus))]
-        low, high = (float(times[0]), float(times[-1])) if len(times) else (0.0, 1.0)
-        length = max(high - low, 0.02)
-        return max(0.0, low - 0.12 * length), high + 0.18 * length
-
-    def _records(self) -> Iterator[tuple[int, Record]]:
-        """The rows that matter: all of the focus, and those of others in the window when they are few enough."""
-        history, (low, high) = self.history, self.window
-        inside = (history.time >= low) & (history.time <= high)
-        focused = np.isin(history.event, list(self.focus))
-        touching = np.isin(history.event, np.unique(history.event[inside & (history.event >= 0)]))
-        self.others = int(len(np.unique(history.event[touching & ~focused & (history.event >= 0)])))
-        chosen = focused | (history.event < 0)
-        if self.others <= OTHERS_MAX:
-            chosen |= touching
-        for row in np.flatnonzero(chosen).tolist():
-            yield int(history.event[row]), history.record_at(row)
-
-    def _read(self) -> None:
-        memory: dict[str, Any] = {"sent": {}, "stored": {}, "work": {}, "count": {}, "down": {}, "owns": {}}
+        self.works: list[Work] = []
+        self.commits: list[Moment] = []
+        self.effects: list[Moment] = []
+        self._published: dict[int, tuple[float, str]] = {}
+        self._stored: dict[tuple[int, str], tuple[float, str]] = {}
+        self._tries: dict[tuple[int, str], int] = {}
+        self._in_hand: dict[str, Work] = {}
+        self._asked: dict[tuple[int, str], float] = {}
+        self.others, self.others_shown, self.arrows_shown = 0, True, True
         for event, record in self._records():
             reader = getattr(self, f"_on_{record.step}", None)
             if reader is not None:
-                reader(event, record, memory)
-        end = self.window[1]
-        for (lane, kind), start in memory["down"].items():
-            self.bars.append(Bar(-1, lane, start, end, kind))
-        for event, lane, start, again in memory["work"].values():
-            self.bars.append(Bar(event, lane, start, end, "again" if again else "done"))
-        for lane, (start, places) in memory["owns"].items():
-            self.bars.append(Bar(-1, lane, start, end, "owns", " + ".join(places)))
-        self._tell()
+                reader(event, record)
+        self._stop()
+        self.groups = self._lanes()
+        self.lanes = [lane for _, lanes in self.groups for lane in lanes]
 
-    def _on_published(self, event: int, record: Record, memory: Any) -> None:
-        memory["sent"][event] = (record.time, record.node)
+    # ---------------------------------------------------------------- what is looked at
 
-    def _on_stored(self, event: int, record: Record, memory: Any) -> None:
-        start, lane = memory["sent"].get(event, (record.time, record.place))
-        again = event in memory["stored"]
-        memory["stored"][event] = (record.time, record.place)
-        self.hops.append(Hop(event, start, lane, record.time, record.place, "again" if again else "first"))
+    def _life(self) -> tuple[float, float]:
+        """From just before the first to just after the last row of the focus."""
+        times = self.history.time[self._focused]
+        low, high = (float(times[0]), float(times[-1])) if len(times) else span(self.history)
+        sent, life = self.history.of("published").time, high - low
+        if len(sent):  # some others come before and after, for comparison
+            place, reach = int(np.searchsorted(sent, low)), 6 * life if life else np.inf
+            low = max(min(low, float(sent[max(0, place - NEAR)])), low - reach)
+            high = min(max(high, float(sent[min(len(sent) - 1, place + NEAR)])), high + reach)
+        length = max(high - low, 0.02)
+        return max(0.0, low - 0.08 * length), high + 0.12 * length
 
-    def _on_dropped(self, event: int, record: Record, memory: Any) -> None:
-        if event in memory["sent"]:
-            start, lane = memory["sent"][event]
-            self.hops.append(Hop(event, start, lane, start, record.node.partition(">")[2], "lost"))
+    def _records(self) -> Iterator[tuple[int, Record]]:
+        """The rows of the focus, of all nodes, and of the other events in the window when they are few enough."""
+        history, (low, high) = self.history, self.window
+        inside = (history.time >= low) & (history.time <= high) & (history.event >= 0)
+        near = np.unique(history.event[inside & ~self._focused])
+        self.others = len(near)
+        self.others_shown, self.arrows_shown = len(near) <= OTHERS_MAX, len(near) <= ARROWS_MAX
+        wanted = self._focused | (history.event < 0)
+        if self.others_shown:
+            wanted = wanted | np.isin(history.event, near)
+        for row in np.flatnonzero(wanted & (history.time <= high)).tolist():
+            yield int(history.event[row]), history.record_at(row)
 
-    def _on_delivered(self, event: int, record: Record, memory: Any) -> None:
-        group = part_of(record.node)
-        tries = memory["count"][event, group] = memory["count"].get((event, group), 0) + 1
-        if event in memory["stored"]:
-            since, place = memory["stored"][event]
-            self.bars.append(Bar(event, place, since, record.time, "wait"))
-            self.hops.append(Hop(event, record.time, place, record.time, record.node, "again" if tries > 1 else "first"))
-        memory["work"][record.node] = (event, record.node, record.time, tries > 1)
+    # ---------------------------------------------------------------- reading, step by step
 
-    def _on_handled(self, event: int, record: Record, memory: Any) -> None:
-        started = memory["work"].pop(record.node, None)
-        if started is not None:
-            self.bars.append(Bar(event, record.node, started[2], record.time, "again" if started[3] else "done"))
+    def _on_published(self, event: int, record: Record) -> None:
+        self._published[event] = (record.time, record.node)
+        if self.history.parts.get(record.place, {}).get("kind") == "service":
+            self._asked[event, record.node] = record.time
+
+    def _on_stored(self, event: int, record: Record) -> None:
+        start_s, start = self._published.get(event, (record.time, ""))
+        log = log_of(record.place)
+        again = (event, log) in self._stored
+        self._stored.setdefault((event, log), (record.time, record.place))
+        if start:
+            self.hops.append(Hop(event, start_s, start, record.time, record.place, "again" if again else "first"))
+
+    def _on_dropped(self, event: int, record: Record) -> None:
+        start, arrow, end = record.node.partition(">")
+        if not arrow:
+            start, end = self._published.get(event, (0.0, record.node))[1], record.node
+        known = self._published.get(event)
+        start_s = known[0] if known is not None and known[1] == start else record.time
+        self.hops.append(Hop(event, start_s, start, record.time, end, "lost"))
+
+    def _on_delivered(self, event: int, record: Record) -> None:
+        if not is_partition(record.place):
+            return
+        tries = self._arrived(event, record)
+        self._in_hand[record.node] = Work(
+            event, record.node, record.time, record.time, "again" if tries > 1 else "done"
+        )
+
+    def _on_skipped(self, event: int, record: Record) -> None:
+        if self._in_hand.pop(record.node, None) is None:
+            self._arrived(event, record)
+        known = self._tries.get((event, part_of(record.node)), 0) > 1
+        self.works.append(Work(event, record.node, record.time, record.time, "skipped" if known else "ignored"))
+
+    def _arrived(self, event: int, record: Record) -> int:
+        """Draw the way from the log, and say for the how manieth time the group has this event."""
+        low, high = self.window
+        since, _ = self._stored.get((event, log_of(record.place)), (record.time, ""))
+        tries = self._tries[event, part_of(record.node)] = self._tries.get((event, part_of(record.node)), 0) + 1
+        left_s = record.time - min(record.time - since, SLANT * (high - low))
+        self.works.append(Work(event, record.place, since, left_s, "wait"))
+        kind = "again" if tries > 1 else "first"
+        self.hops.append(Hop(event, left_s, record.place, record.time, record.node, kind))
+        return tries
+
+    def _on_handled(self, event: int, record: Record) -> None:
+        held = self._in_hand.pop(record.node, None)
+        if held is not None:
+            self.works.append(held._replace(end_s=record.time))
+        self._close(event, record.node, record.time, "open")
 
     _on_failed = _on_handled
 
-    def _on_acked(self, event: int, record: Record, memory: Any) -> None:
-        self.ticks.append((record.time, record.node))
+    def _on_crashed(self, event: int, record: Record) -> None:
+        held = self._in_hand.pop(record.node, None)
+        if held is not None:
+            self.works.append(held._replace(end_s=record.time, kind="cut"))
 
-    def _on_crashed(self, event: int, record: Record, memory: Any) -> None:
-        started = memory["work"].pop(record.node, None)
-        if started is not None:
-            self.bars.append(Bar(started[0], record.node, started[2], record.time, "cut"))
-        memory["down"][record.node, "down"] = record.time
-        self.crosses.append((record.time, record.node))
+    def _on_acked(self, event: int, record: Record) -> None:
+        self.commits.append(Moment(event, record.time, record.node))
 
-    def _on_restarted(self, event: int, record: Record, memory: Any) -> None:
-        start = memory["down"].pop((record.node, "down"), record.time)
-        self.bars.append(Bar(-1, record.node, start, record.time, "down"))
-        self.returns.append((record.time, record.node))
+    def _on_effect(self, event: int, record: Record) -> None:
+        self.effects.append(Moment(event, record.time, record.node))
 
-    def _on_paused(self, event: int, record: Record, memory: Any) -> None:
-        memory["down"][record.node, "paused"] = record.time
+    def _on_called(self, event: int, record: Record) -> None:
+        self.hops.append(Hop(event, record.time, record.place, record.time, record.node, "first"))
+        self._asked[event, record.node] = record.time
 
-    def _on_resumed(self, event: int, record: Record, memory: Any) -> None:
-        start = memory["down"].pop((record.node, "paused"), record.time)
-        self.bars.append(Bar(-1, record.node, start, record.time, "paused"))
+    def _on_answered(self, event: int, record: Record) -> None:
+        self.hops.append(Hop(event, record.time, record.node, record.time, record.place, "first"))
+        self._close(event, record.node, record.time, "open")
 
-    def _on_assigned(self, event: int, record: Record, memory: Any) -> None:
-        start, places = memory["owns"].get(record.node, (record.time, []))
-        memory["owns"][record.node] = (start, [*places, record.place])
+    def _on_refused(self, event: int, record: Record) -> None:
+        self.hops.append(Hop(event, record.time, record.place, record.time, record.node, "refused"))
 
-    def _on_revoked(self, event: int, record: Record, memory: Any) -> None:
-        start, places = memory["owns"].pop(record.node, (record.time, []))
-        if places:
-            self.bars.append(Bar(-1, record.node, start, record.time, "owns", " + ".join(places)))
+    def _close(self, event: int, lane: str, time: float, kind: str) -> None:
+        """A question was answered, or will not be."""
+        since = self._asked.pop((event, lane), None)
+        if since is not None:
+            self.works.append(Work(event, lane, since, time, kind))
 
-    _on_expelled = _on_revoked
+    def _stop(self) -> None:
+        """What still goes on at the end of the window."""
+        end = self.window[1]
+        self.works += [held._replace(end_s=end) for held in self._in_hand.values()]
+        self.works += [Work(event, lane, since, end, "open") for (event, lane), since in self._asked.items()]
 
-    # ---------------------------------------------------------------- lanes and story
+    # ---------------------------------------------------------------- lanes
 
     def _lanes(self) -> list[tuple[str, list[str]]]:
-        """Publishers, the partitions of each log, the members of each group: those of the focus, then others."""
+        """Publishers, the partitions of each log, the members of each group: those of the focus first."""
+        groups: dict[tuple[int, str], list[str]] = {}
+        for lane in self._candidates()[:LANES_MAX]:
+            groups.setdefault(self._group_of(lane), []).append(lane)
+        return [
+            (name, sorted(lanes, key=natural)) for (_, name), lanes in sorted(groups.items(), key=lambda g: g[0][0])
+        ]
+
+    def _candidates(self) -> list[str]:
+        """The lanes worth showing, the most important first."""
         low, high = self.window
-        near = [hop for hop in self.hops if hop.event in self.focus or (hop.end_s >= low and hop.start_s <= high)]
-        near.sort(key=lambda hop: hop.event not in self.focus)
-        lanes = list(dict.fromkeys(lane for hop in near for lane in (hop.start, hop.end)))
-        for lane in [bar.lane for bar in self.bars if bar.event in self.focus]:
-            if lane not in lanes:
-                lanes.append(lane)
-        shown = lanes[:LANES_MAX]
-        starts = {hop.start for hop in self.hops}
-        places = {hop.start for hop in self.hops if "/" in hop.start} | {hop.end for hop in self.hops if "/" in hop.end}
-        groups: dict[str, list[str]] = {}
-        for lane in sorted(shown, key=_natural):
-            if lane in places:
-                name = lane.rpartition("/")[0]
-            elif self.history.parts.get(lane, {}).get("kind") == "publisher" or (lane in starts and lane not in self._members()):
-                name = "publishers"
-            else:
-                name = part_of(lane) if lane not in self.history.parts else lane
-            groups.setdefault(name, []).append(lane)
-        ranks = {name: (0 if name == "publishers" else 1 if lanes[0] in places else 2) for name, lanes in groups.items()}
-        return sorted(groups.items(), key=lambda group: ranks[group[0]])
+        seen = [hop for hop in self.hops if hop.end_s >= low and hop.start_s <= high]
+        mine = [lane for hop in seen if hop.event in self.focus for lane in (hop.start, hop.end)]
+        families = {self._group_of(lane) for lane in mine} | {
+            (1, f"log {hop.end}") for hop in seen if hop.event in self.focus
+        }
+        near = [lane for hop in seen for lane in (hop.start, hop.end)]
+        kin = sorted((lane for lane in self._all_lanes() if self._group_of(lane) in families), key=is_partition)
+        wanted = dict.fromkeys([*mine, *kin, *(lane for lane in near if self._group_of(lane) in families), *near])
+        logs = {name for name, part in self.history.parts.items() if part["kind"] == "log"}
+        return [lane for lane in wanted if lane and lane not in logs]
+
+    def _all_lanes(self) -> list[str]:
+        whats = self.history.whats
+        return list(dict.fromkeys(w.place if is_partition(w.place) and w.step == "stored" else w.node for w in whats
+                                  if w.step in {"published", "stored", "joined", "delivered"}))  # fmt: skip
+
+    def _group_of(self, lane: str) -> tuple[int, str]:
+        if is_partition(lane):
+            return 1, f"log {log_of(lane)}"
+        kind = self.history.parts.get(part_of(lane), self.history.parts.get(lane, {})).get("kind")
+        if kind in {None, "consumer"} and lane in self._members():
+            return 2, f"group {part_of(lane)}"
+        return (3, f"service {lane}") if kind == "service" else (0, "publishers")
 
     def _members(self) -> set[str]:
-        return {bar.lane for bar in self.bars if bar.kind in {"done", "again", "cut", "owns", "down", "paused"}}
+        return {what.node for what in self.history.whats if what.step in {"joined", "delivered", "assigned"}}
 
-    def _tell(self) -> None:
-        """At most six moments of the story of the focus."""
-        rows = np.flatnonzero(np.isin(self.history.event, list(self.focus)))
-        records = [self.history.record_at(row) for row in rows.tolist()]
-        nodes = {record.node for record in records}
+    @property
+    def units(self) -> float:
+        """The height of all lanes and the gaps between their groups, in lanes."""
+        return max(1, len(self.lanes)) + GAP * max(0, len(self.groups) - 1)
+
+    def heights(self) -> dict[str, float]:
+        """Where each lane lies, in lanes from the top."""
+        found, y = {}, 0.0
+        for _, lanes in self.groups:
+            for lane in lanes:
+                found[lane] = y
+                y += 1.0
+            y += GAP
+        return found
+
+    # ---------------------------------------------------------------- what befell the lanes
+
+    def outages(self) -> list[Outage]:
+        """When a lane of the figure was down or paused."""
         low, high = self.window
-        crashes = [r for r in self.history.of(("crashed", "paused", "resumed", "restarted"), from_s=low, to_s=high) if r.node in nodes]
-        seen: dict[tuple[str | None, str], int] = {}
-        steps = []
-        for record in sorted([*records, *crashes], key=lambda record: record.time):
-            count = seen[record.event_id, record.step] = seen.get((record.event_id, record.step), 0) + 1
-            told = _sentence(record, count)
-            if told:
-                lane = record.place if record.step == "stored" else record.node
-                steps.append((told[0], Step(record.time, lane, told[1])))
-        while len(steps) > STEPS_MAX:
-            steps.remove(max(steps, key=lambda step: step[0]))
-        self.steps = [step for _, step in steps]
+        end = max(high, span(self.history)[1])
+        found = [o for o in outages(self.history, end) if o.node in self.lanes]
+        return [outage for outage in found if outage.end_s >= low and outage.start_s <= high]
+
+    def consumers(self) -> list[str]:
+        """The groups whose members have a lane."""
+        groups = {part_of(lane) for lane in self.lanes} | set(self.lanes)
+        ledger = Ledger(self.history)
+        return [name for name in ledger.each(None) if name in groups]
+
+    def ownings(self) -> list[tuple[str, float, float, list[str]]]:
+        """Member, from when, until when, and which partitions it owned."""
+        low, high = self.window
+        alike: dict[tuple[str, float, float], list[str]] = {}
+        for group in self.consumers():
+            owned: list[Owning] = ownings(self.history, group, max(high, span(self.history)[1]))
+            for member, place, start, end in owned:
+                if end >= low and start <= high and member in self.lanes:
+                    alike.setdefault((member, start, end), []).append(place)
+        return [(*key, sorted(places, key=natural)) for key, places in alike.items()]
+
+    def rebalances(self) -> list[tuple[str, float, float]]:
+        """Group, from when, until when it was sharing its partitions out anew."""
+        low, high = self.window
+        found = [(group, *band) for group in self.consumers() for band in rebalances(self.history, group)]
+        return [(group, start, end) for group, start, end in found if end >= low and start <= high]
 
 
-def _natural(name: str) -> tuple[str, int]:
+def natural(name: str) -> tuple[str, int]:
+    """Sorts ``billing-2`` before ``billing-10``."""
     stem = name.rstrip("0123456789")
     return stem, int(name[len(stem) :] or 0)
-
-
-def _sentence(record: Record, count: int) -> tuple[int, str] | None:
-    """How important a record is (0 most) and what it says; None for what a picture shows well enough."""
-    about, where = record.event_id, record.place
-    match record.step:
-        case "published":
-            return 1, f"{record.node} publishes {about}"
-        case "stored":
-            return 3 if count == 1 else 0, f"{where} stores it{' again' if count > 1 else ''}, offset {record.number}"
-        case "delivered":
-            return 2 if count == 1 else 0, f"{record.node} receives {about}{' again' if count > 1 else ''}"
-        case "handled":
-            return 2 if count == 1 else 1, f"{record.node} has handled {about}"
-        case "acked":
-            return 4, f"{record.node} acknowledges {about}"
-        case "dropped":
-            return 0, f"{about} is lost on {record.node}"
-        case "crashed":
-            return 0, f"{record.node} crashes"
-        case "restarted":
-            return 3, f"{record.node} is back"
-        case "paused":
-            return 1, f"{record.node} freezes"
-        case "resumed":
-            return 3, f"{record.node} goes on"
-        case "skipped":
-            return 2, f"{record.node} skips {about}"
-    return None

@@ -1,9 +1,10 @@
 """The figures: functions of a history, one a room; matplotlib is entered when a picture is looked at."""
 
-from evsim.view.plots.latency import latency
-from evsim.view.plots.lines import bars, lines
+from evsim.view.plots.lag import lag
+from evsim.view.plots.latency import latency, latency_of
+from evsim.view.plots.lines import bars, compare_lines, lines
 from evsim.view.plots.throughput import throughput
 from evsim.view.plots.timeline import timeline
 from evsim.view.plots.topology import topology
 
-__all__ = ["bars", "latency", "lines", "throughput", "timeline", "topology"]
+__all__ = ["bars", "compare_lines", "lag", "latency", "latency_of", "lines", "throughput", "timeline", "topology"]

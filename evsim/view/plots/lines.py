@@ -18,7 +18,7 @@ _SERIES = (("flow", "point"), ("undo", "point"), ("done", "point"), ("wait", "po
 BARS_MAX = 16
 
 
-def lines(  # noqa: D417
+def lines(
     series: Mapping[str, Points],
     *,
     x: str,
@@ -34,9 +34,13 @@ def lines(  # noqa: D417
     """
     if not 0 < len(series) <= len(_SERIES):
         raise BadScenario(f"{len(series)} series are refused; expected one to four, for more make several figures")
-    curves = {name: [(at, *_spread(values)) for at, values in sorted(points.items())] for name, points in series.items()}
+    curves = {
+        name: [(at, *_spread(values)) for at, values in sorted(points.items())] for name, points in series.items()
+    }
     dashed = {name: sorted(points.items()) for name, points in (theory or {}).items()}
-    facts = {name: ", ".join(f"{digits(at)}: {_told(*spread)}" for at, *spread in curve) for name, curve in curves.items()}
+    facts = {
+        name: ", ".join(f"{digits(at)}: {_told(*spread)}" for at, *spread in curve) for name, curve in curves.items()
+    }
     for name, curve in dashed.items():
         known = {at for points in curves.values() for at, *_ in points}
         facts[name] = ", ".join(f"{digits(at)}: {digits(value)}" for at, value in curve if at in known)
@@ -49,6 +53,9 @@ def lines(  # noqa: D417
         _draw_lines(sheet, curves, dashed, x, y)
 
     return Figure(claim, subtitle, facts, draw, height=400, keys=tuple(keys))
+
+
+compare_lines = lines
 
 
 def _spread(values: Sequence[float] | float) -> tuple[float, float, float]:

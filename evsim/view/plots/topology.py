@@ -39,7 +39,9 @@ def topology(history: History) -> Figure:
     facts |= {node: f"{100 * data['busy']:.0f} % busy" for node, data in graph.nodes(data=True) if "busy" in data}
     kinds = [data["kind"] for _, data in graph.nodes(data=True)]
     claim = f"{busiest[1]} is busiest, {100 * busiest[0]:.0f} % of the time" if busiest[0] else _plain_claim(kinds)
-    subtitle = f"Mean over {end:.4g} s, seed {history.meta.get('seed', 'unknown')}. Numbers on arrows: events per second."
+    subtitle = (
+        f"Mean over {end:.4g} s, seed {history.meta.get('seed', 'unknown')}. Numbers on arrows: events per second."
+    )
 
     def draw(sheet: Sheet) -> None:
         _draw(sheet, graph, columns)
@@ -64,7 +66,10 @@ def _describe(graph: nx.DiGraph, history: History) -> None:
         data["height"] = 46.0
         if data["kind"] == "log":
             places = [f"{node}/{n}" for n in range(min(part["partitions"], PARTITIONS_MAX))]
-            most = [max((lag["messages"] for name, lag in lags.items() if name.endswith(f" {p}")), default=0) for p in places]
+            most = [
+                max((lag["messages"] for name, lag in lags.items() if name.endswith(f" {p}")), default=0)
+                for p in places
+            ]
             data["waiting"] = most
             data["height"] = 34.0 + 18 * len(places) + (14 if part["partitions"] > PARTITIONS_MAX else 0)
         elif data["kind"] == "consumer" and node in busy:
@@ -114,9 +119,11 @@ def _width(columns: int) -> float:
     return min(BOX, (900 - 40) / max(columns, 1) - 40)
 
 
-def _arrow(sheet: Sheet, axes: Any, graph: nx.DiGraph, boxes: dict[str, Box], ends: tuple[str, str], rate: float, most: float) -> None:
-    from matplotlib.patches import FancyArrowPatch  # noqa: PLC0415 - only who draws needs it
-    from matplotlib.path import Path  # noqa: PLC0415
+def _arrow(
+    sheet: Sheet, axes: Any, graph: nx.DiGraph, boxes: dict[str, Box], ends: tuple[str, str], rate: float, most: float
+) -> None:
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path
 
     width = _width(len({box[0] for box in boxes.values()}))
     (left, y, _), (right, z, _) = boxes[ends[0]], boxes[ends[1]]
@@ -128,7 +135,10 @@ def _arrow(sheet: Sheet, axes: Any, graph: nx.DiGraph, boxes: dict[str, Box], en
     role = "flow" if rate else "fault"
     if right <= left:
         low = max(y, z) + 46
-        start, end = (left + width / 2, boxes[ends[0]][1] + boxes[ends[0]][2] / 2), (right + width / 2, boxes[ends[1]][1] + boxes[ends[1]][2] / 2)
+        start, end = (
+            (left + width / 2, boxes[ends[0]][1] + boxes[ends[0]][2] / 2),
+            (right + width / 2, boxes[ends[1]][1] + boxes[ends[1]][2] / 2),
+        )
         bend = Path([start, (start[0], low), (end[0], low), end], [1, 4, 4, 4])
     else:
         half = (end[0] - start[0]) * 0.5
@@ -146,7 +156,7 @@ def _spread(place: int, among: int, height: float) -> float:
 
 
 def _box(sheet: Sheet, axes: Any, node: str, data: dict[str, Any], box: Box) -> None:
-    from matplotlib.patches import FancyBboxPatch, Rectangle  # noqa: PLC0415 - only who draws needs it
+    from matplotlib.patches import FancyBboxPatch, Rectangle
 
     left, middle, height = box
     colour, width = sheet.colour, data["width"]
@@ -155,19 +165,59 @@ def _box(sheet: Sheet, axes: Any, node: str, data: dict[str, Any], box: Box) -> 
     axes.add_patch(FancyBboxPatch((left, top), width, height, boxstyle=shape, fc=colour["panel"], ec=colour[_EDGE[data["kind"]]],
                                   lw=1.5, zorder=4))  # fmt: skip
     name = node if len(node) <= width / 7.5 else f"{node[: int(width / 7.5) - 1]}…"
-    axes.text(left + width / 2, top + 15, name, fontsize=9, weight="bold", ha="center", va="center", color=colour["ink"], zorder=6)
+    axes.text(
+        left + width / 2,
+        top + 15,
+        name,
+        fontsize=9,
+        weight="bold",
+        ha="center",
+        va="center",
+        color=colour["ink"],
+        zorder=6,
+    )
     if data["note"]:
-        axes.text(left + width / 2, top + 31, data["note"], fontsize=8, ha="center", va="center", color=colour["soft"], zorder=6)
+        axes.text(
+            left + width / 2,
+            top + 31,
+            data["note"],
+            fontsize=8,
+            ha="center",
+            va="center",
+            color=colour["soft"],
+            zorder=6,
+        )
     if "busy" in data:
-        axes.add_patch(Rectangle((left + 12, top + 41), width - 24, 6, fc=colour["paper"], ec=colour["lane"], lw=0.7, zorder=5))
-        axes.add_patch(Rectangle((left + 12, top + 41), (width - 24) * min(1.0, data["busy"]), 6, fc=colour["done"], zorder=5.1))
+        axes.add_patch(
+            Rectangle((left + 12, top + 41), width - 24, 6, fc=colour["paper"], ec=colour["lane"], lw=0.7, zorder=5)
+        )
+        axes.add_patch(
+            Rectangle((left + 12, top + 41), (width - 24) * min(1.0, data["busy"]), 6, fc=colour["done"], zorder=5.1)
+        )
     for n, waiting in enumerate(data.get("waiting", ())):
         y = top + 28 + 18 * n
         most = max(max(data["waiting"]), 1)
-        axes.text(left + 9, y + 6.5, f"p{n}", fontsize=8, va="center", color=colour["soft"], family="DejaVu Sans Mono", zorder=6)
-        axes.add_patch(Rectangle((left + 32, y), width - 84, 12, fc=colour["paper"], ec=colour["lane"], lw=0.8, zorder=5))
-        axes.add_patch(Rectangle((left + 32, y), (width - 84) * waiting / most, 12, fc=colour["flow"], alpha=0.8, zorder=5.1))
-        axes.text(left + width - 8, y + 6.5, si(waiting), fontsize=8, ha="right", va="center", color=colour["ink"], zorder=6)
+        axes.text(
+            left + 9,
+            y + 6.5,
+            f"p{n}",
+            fontsize=8,
+            va="center",
+            color=colour["soft"],
+            family="DejaVu Sans Mono",
+            zorder=6,
+        )
+        axes.add_patch(
+            Rectangle((left + 32, y), width - 84, 12, fc=colour["paper"], ec=colour["lane"], lw=0.8, zorder=5)
+        )
+        axes.add_patch(
+            Rectangle((left + 32, y), (width - 84) * waiting / most, 12, fc=colour["flow"], alpha=0.8, zorder=5.1)
+        )
+        axes.text(
+            left + width - 8, y + 6.5, si(waiting), fontsize=8, ha="right", va="center", color=colour["ink"], zorder=6
+        )
     more = data["part"].get("partitions", 0) - PARTITIONS_MAX
     if more > 0:
-        axes.text(left + 9, top + height - 8, f"and {more} more", fontsize=7.5, va="center", color=colour["soft"], zorder=6)
+        axes.text(
+            left + 9, top + height - 8, f"and {more} more", fontsize=7.5, va="center", color=colour["soft"], zorder=6
+        )
