@@ -21,11 +21,11 @@ class Agenda:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._plans: list[tuple[float, int, Callable[[Any], None], Any]] = []
+        self._plans: list[tuple[float, int, Callable[[Any], Any], Any]] = []
         self._order = count()
         self._armed = math.inf
 
-    def add(self, time: float, fn: Callable[[Any], None], arg: Any = None) -> None:
+    def add(self, time: float, fn: Callable[[Any], Any], arg: Any = None) -> None:
         """Call ``fn(arg)`` at this time; ties break by the order of adding."""
         heappush(self._plans, (time, next(self._order), fn, arg))
         if time < self._armed:

@@ -133,7 +133,8 @@ class LiveConsumer:
         number = max(member.number for member in self.members) + 1
         member = self._add(f"{self.name}-{number}", number)
         member.traps = self.members[0].traps
-        self.group.join(member)
+        if not member.is_silent:  # who is cut off joins when the link is whole again
+            self.group.join(member)
         return member
 
     def trap(self, trap: Any) -> None:

@@ -210,33 +210,58 @@ class _OnLink(Fault):
         for field in ("start", "end"):
             yield from self.refer(field, part_of_known(getattr(self, field), parts), NODES, parts)
 
-    def links(self, world: World) -> list[LiveLink]:
-        """The live links that this fault is on."""
-        found = world.links_between(self.start, self.end)
-        return found or [world.link(self.start, self.end)]
+    def meets(self, link: LiveLink) -> bool:
+        """Whether this link is one of those that the fault is on."""
+        return link.joins(self.start, self.end)
 
     def begin(self, world: World) -> None:
         """Schedule the beginning, and the end if there is one."""
         at_s, for_s = getattr(self, "at_s", 0.0), getattr(self, "for_s", None)
-        world.plan_at(max(at_s, world.now), self.set_in, world)
+        live = LiveLinkFault(self, world)
+        world.plan_at(max(at_s, world.now), live.begin)
         if for_s is not None:
-            world.plan_at(max(at_s, world.now) + for_s, self.end_in, world)
+            world.plan_at(max(at_s, world.now) + for_s, live.end)
 
-    def set_in(self, world: World) -> None:
-        """From now on."""
-        for link in self.links(world):
-            link.faults.append(self.at_work(world, link))
-            link.settle()
+    def set_on(self, world: World, link: LiveLink) -> None:
+        """From now on this link is hit."""
+        link.faults.append(self.at_work(world, link))
 
-    def end_in(self, world: World) -> None:
+    def end_on(self, world: World, link: LiveLink) -> None:
         """No longer."""
-        for link in self.links(world):
-            link.faults = [fault for fault in link.faults if fault.value is not self]
-            link.settle()
+        link.faults = [fault for fault in link.faults if fault.value is not self]
 
     def at_work(self, world: World, link: LiveLink) -> Any:
         """The fault at work on one link."""
         raise NotImplementedError
+
+
+class LiveLinkFault:
+    """A fault of links at work: on those that are there, and on those that are made while it lasts."""
+
+    def __init__(self, value: _OnLink, world: World) -> None:
+        self.value, self.world = value, world
+        self.hit: list[LiveLink] = []
+
+    def begin(self, _: None) -> None:
+        """From now on."""
+        self.world.link_faults.append(self)
+        self.world.link(self.value.start, self.value.end)
+        for link in self.world.links:
+            self.meet(link)
+
+    def meet(self, link: LiveLink) -> None:
+        """Hit this link, if it is one of ours."""
+        if self.value.meets(link) and link not in self.hit:
+            self.hit.append(link)
+            self.value.set_on(self.world, link)
+            link.settle()
+
+    def end(self, _: None) -> None:
+        """No longer."""
+        self.world.link_faults.remove(self)
+        for link in self.hit:
+            self.value.end_on(self.world, link)
+            link.settle()
 
 
 class _Lottery:
@@ -244,7 +269,7 @@ class _Lottery:
 
     def __init__(self, world: World, link: LiveLink, value: Any) -> None:
         self.value, self.world = value, world
-        self._draw = world.chance.uniforms(f"{value.kind} {value.share!r} on {link.name} from {value.at_s!r}")
+        self._draw = world.chance.uniforms(f"{value!r} on {link.name}")
 
     def hits(self) -> bool:
         return self._draw() < self.value.share
@@ -266,7 +291,7 @@ class _Doubling(_Lottery):
 class _Delaying(_Lottery):
     def __init__(self, world: World, link: LiveLink, value: Delay) -> None:
         super().__init__(world, link, value)
-        self._extra = world.draws(f"delay {value.share!r} on {link.name} from {value.at_s!r}: how long", value.extra_s)
+        self._extra = world.draws(f"{value!r} on {link.name}: how long", value.extra_s)
 
     def meet(self, link: LiveLink, event: int, copies: int, extra_s: float) -> tuple[int, float]:
         if copies and self.hits():
@@ -341,30 +366,26 @@ class Partition(_OnLink):
     one_way: bool = False
     kind: Literal["partition"] = "partition"
 
-    def _ways(self, world: World) -> list[LiveLink]:
-        there = self.links(world)
-        return there if self.one_way else [*there, *(world.link(link.end, link.start) for link in there)]
+    def meets(self, link: LiveLink) -> bool:
+        """The way there, and back unless ``one_way``."""
+        return super().meets(link) or (not self.one_way and link.joins(self.end, self.start))
 
-    def set_in(self, world: World) -> None:
-        """Cut every way."""
-        for link in self._ways(world):
-            link.cut += 1
-            link.settle()
-            link.note("cut")
-        for node in self._members(world):
+    def set_on(self, world: World, link: LiveLink) -> None:
+        """Cut the link; a group hears nothing more of a member behind it."""
+        link.cut += 1
+        link.note("cut")
+        for node in _members_at(world, link):
             node.cut()
 
-    def end_in(self, world: World) -> None:
+    def end_on(self, world: World, link: LiveLink) -> None:
         """Join what was cut."""
-        for link in self._ways(world):
-            link.cut -= 1
-            link.settle()
-            link.note("healed")
-        for node in self._members(world):
+        link.cut -= 1
+        link.note("healed")
+        for node in _members_at(world, link):
             node.healed()
 
-    def _members(self, world: World) -> list[Any]:
-        """Members of consumers whose way to or from their log is cut: the group hears nothing of them."""
-        ends = {name for link in self._ways(world) for name in (link.start, link.end)}
-        nodes = [node for name in (self.start, self.end) for node in nodes_of(world, name)]
-        return [node for node in nodes if node.name in ends and hasattr(node, "cut")]
+
+def _members_at(world: World, link: LiveLink) -> list[Any]:
+    """The member at one end of this link, if there is one."""
+    nodes = [node for name in (link.start, link.end) if name in world.live for node in nodes_of(world, name)]
+    return [node for node in nodes if hasattr(node, "healed") and node.name in {link.start, link.end}]

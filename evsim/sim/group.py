@@ -140,25 +140,29 @@ class LiveGroup:
 
     # ---------------------------------------------------------------- progress
 
-    def commit(self, request: tuple[LiveMember, int, Cursor, int]) -> None:
-        """Move the group's committed offset of a partition, unless the request comes from an old generation."""
+    def commit(self, request: tuple[LiveMember, int, Cursor, int]) -> bool:
+        """Move the group's committed offset of a partition, unless the request comes from an old generation.
+
+        True when the offset stands at ``upto`` or beyond now.
+        """
         member, generation, cursor, upto = request
         if self.log.frozen:
             self.log.hold(self.commit, request)
-            return
+            return False
         if self.log.down:
-            return
+            return False
         index = cursor.partition.index
         if generation != self.generation or self.owners[index] is not member:
             member.fenced(cursor, upto)
-            return
+            return False
         start = self.committed[index]
         if upto <= start:
-            return
+            return True
         self.committed[index] = upto
         events, base, record_run = cursor.partition.events, cursor.partition.start, self.world.history.record_run
         first = max(start, base)
         record_run(self.world.now, cursor.acked, events[first - base : upto - base], first)
+        return True
 
     def tell(self, event: int) -> None:
         """Somebody may have waited until this event was handled."""

@@ -44,6 +44,7 @@ class LiveMember(Node):
         "_every_s",
         "_ids",
         "_left_s",
+        "_link",
         "_log",
         "_policy",
         "_prefetch",
@@ -60,7 +61,6 @@ class LiveMember(Node):
         "busy",
         "cursor",
         "cursors",
-        "cut_off",
         "event",
         "generation",
         "giving_up",
@@ -83,7 +83,6 @@ class LiveMember(Node):
         self.waiting = False
         self.giving_up = False
         self.leaving = False
-        self.cut_off = 0
         self.silences = 0
         self.generation = 0
         self.cursors: list[Cursor] = []
@@ -98,7 +97,8 @@ class LiveMember(Node):
         self._left_s: float | None = None
         self._prefetch = value.prefetch
         self._log = group.log
-        self._send = world.link(group.log.name, name).send
+        self._link = world.link(group.log.name, name)
+        self._send = self._link.send
         self._back = world.link(name, group.log.name)
         self._service = world.draws(f"{name} service", value.service_s)
         self._turnaround = world.draws(f"{name} turnaround", value.turnaround_s) if value.has_turnaround else None
@@ -116,7 +116,12 @@ class LiveMember(Node):
     @property
     def is_silent(self) -> bool:
         """Whether the group hears nothing of this member."""
-        return self.down or self.frozen or self.cut_off > 0
+        return self.down or self.frozen or self.cut_off
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the way to the log or back is cut."""
+        return self._link.cut > 0 or self._back.cut > 0
 
     def give_up(self) -> None:
         """Hand the partitions back: at once when nothing is being handled, else after that."""
@@ -208,7 +213,7 @@ class LiveMember(Node):
         else:
             self.idle = True
             return
-        if self.cut_off or not self._log.up:
+        if not self._log.up or self._link.cut or self._back.cut:
             self.idle = True
             return
         self.idle, self.busy = False, True
@@ -242,9 +247,37 @@ class LiveMember(Node):
         if self.frozen:
             self.hold(self._arrive, epoch)
             return
-        self.at = 0
         if self._policy == "before":
-            self.commit(self.cursor, self.cursor.position + len(self.batch))
+            self._commit_first(epoch)
+        else:
+            self.at = 0
+            self._begin()
+
+    def _commit_first(self, epoch: int) -> None:
+        """Have the batch acknowledged before it is touched; only when the log has confirmed it may the work begin."""
+        if epoch == self.epoch and not self._back.send(self._at_the_log, epoch):
+            self.world.call_in(FETCH_AGAIN_S, self._commit_first, epoch)
+
+    def _at_the_log(self, epoch: int) -> None:
+        if self._log.frozen:
+            self._log.hold(self._at_the_log, epoch)
+        elif epoch != self.epoch:
+            return
+        elif self._log.down:
+            self.world.call_in(FETCH_AGAIN_S, self._commit_first, epoch)
+        else:
+            upto = self.cursor.position + len(self.batch)
+            taken = self.group.commit((self, self.generation, self.cursor, upto))
+            if taken and not self._send(self._confirmed, epoch):
+                self.world.call_in(FETCH_AGAIN_S, self._commit_first, epoch)
+
+    def _confirmed(self, epoch: int) -> None:
+        if epoch != self.epoch:
+            return
+        if self.frozen:
+            self.hold(self._confirmed, epoch)
+            return
+        self.at = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -346,7 +379,7 @@ class LiveMember(Node):
     def fenced(self, cursor: Cursor, upto: int) -> None:
         """The group has refused a commit: somebody else owns the partition now. Join again."""
         self.note("fenced", cursor.partition.place, upto)
-        if not self.down and self.generation != self.group.generation:
+        if not self.down:
             self.world.call_in(0.0, self._join_again, self.epoch)
 
     def _join_again(self, epoch: int) -> None:
@@ -401,9 +434,12 @@ class LiveMember(Node):
 
     def appear(self) -> None:
         """Show up at the group again."""
-        if self.is_silent or self.waiting or self.leaving:
+        if self.is_silent or self.waiting:
             return
-        if not self.group.has(self):
+        if self.leaving:
+            if self.group.has(self):
+                self._release()
+        elif not self.group.has(self):
             self._forget()
             self.group.join(self)
         elif self.group.preparing:
@@ -417,12 +453,10 @@ class LiveMember(Node):
 
     def cut(self) -> None:
         """The link to the log is cut."""
-        self.cut_off += 1
         self.group.silent(self)
 
     def healed(self) -> None:
         """The link to the log is whole again."""
-        self.cut_off -= 1
         self.silences += 1
-        if not self.busy:
+        if not self.busy and not self.cut_off:
             self.appear()

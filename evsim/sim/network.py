@@ -98,7 +98,7 @@ class LiveLink:
         """Whether this is the way between these two, each a node or the part of one."""
         return joins(start, end, self.start, self.end)
 
-    def send(self, fn: Callable[[Any], None], arg: Any, event: int = -1) -> bool:
+    def send(self, fn: Callable[[Any], Any], arg: Any, event: int = -1) -> bool:
         """Let ``arg`` travel to ``fn``; False when it was lost on the way (and recorded as dropped)."""
         if not self.plain:
             return self._send_through_faults(fn, arg, event)
@@ -115,7 +115,7 @@ class LiveLink:
             self._call_at(self._last, fn, arg)
         return True
 
-    def _send_through_faults(self, fn: Callable[[Any], None], arg: Any, event: int) -> bool:
+    def _send_through_faults(self, fn: Callable[[Any], Any], arg: Any, event: int) -> bool:
         copies, extra_s = 1, 0.0
         if self.cut:
             copies = 0

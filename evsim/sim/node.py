@@ -26,7 +26,7 @@ class Node:
         self.down = False
         self.frozen = False
         self.epoch = 0
-        self._held: list[tuple[Callable[[Any], None], Any]] = []
+        self._held: list[tuple[Callable[[Any], Any], Any]] = []
 
     def note(self, step: str, place: str = "", number: int = 0) -> None:
         """Record something that befell this node."""
@@ -68,7 +68,7 @@ class Node:
             self.world.call_in(0.0, fn, arg)
         self.resumed()
 
-    def hold(self, fn: Callable[[Any], None], arg: Any) -> None:
+    def hold(self, fn: Callable[[Any], Any], arg: Any) -> None:
         """Keep what has come, or an alarm that has rung, until the node resumes."""
         self._held.append((fn, arg))
 

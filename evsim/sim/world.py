@@ -49,6 +49,7 @@ class World(simpy.Environment):
         self.live: dict[str, Any] = {}
         self.nouns: dict[str, str] = {}
         self.interrupted = False
+        self.link_faults: list[Any] = []
         self._links: dict[tuple[str, str], LiveLink] = {}
         self._closed = False
 
@@ -58,16 +59,16 @@ class World(simpy.Environment):
         """``call_at(time, fn, arg=None)``: call ``fn(arg)`` at the simulated time, in seconds."""
         queue, following = self._heap, self._eid.__next__
 
-        def call_at(time: float, fn: Callable[[Any], None], arg: Any = None) -> None:
+        def call_at(time: float, fn: Callable[[Any], Any], arg: Any = None) -> None:
             heappush(queue, (time, NORMAL, following(), fn, arg))
 
         return call_at
 
-    def call_in(self, delay_s: float, fn: Callable[[Any], None], arg: Any = None) -> None:
+    def call_in(self, delay_s: float, fn: Callable[[Any], Any], arg: Any = None) -> None:
         """Call ``fn(arg)`` after ``delay_s`` seconds."""
         self.call_at(self._now + delay_s, fn, arg)
 
-    def plan_in(self, delay_s: float, fn: Callable[[Any], None], arg: Any = None) -> None:
+    def plan_in(self, delay_s: float, fn: Callable[[Any], Any], arg: Any = None) -> None:
         """Like ``call_in``, for what happens seldom; ``plan_at`` is the like of ``call_at``."""
         self.plan_at(self._now + delay_s, fn, arg)
 
@@ -187,6 +188,8 @@ class World(simpy.Environment):
         link = self._links.get((start, end))
         if link is None:
             link = self._links[start, end] = LiveLink(self, start, end, self._link_value(start, end))
+            for fault in self.link_faults:
+                fault.meet(link)
         return link
 
     def _link_value(self, start: str, end: str) -> Link:
@@ -195,9 +198,10 @@ class World(simpy.Environment):
         backward = [link for link in links if link.joins(end, start)]
         return (forward or backward or [Link(start, end)])[0]
 
-    def links_between(self, start: str, end: str) -> list[LiveLink]:
-        """Every live link whose ends are these nodes or members of these parts."""
-        return [link for link in self._links.values() if link.joins(start, end)]
+    @property
+    def links(self) -> list[LiveLink]:
+        """Every link that has been made so far."""
+        return list(self._links.values())
 
     def draws(self, name: str, law: Any) -> Callable[[], float]:
         """The next value of this law from the stream of this name, each time it is called."""
