@@ -15,7 +15,7 @@ from evsim.sim.faults import Delay, Duplicate
 from evsim.sim.network import Link
 from evsim.sim.publisher import Publisher
 
-SEED = 20260101
+SEED = 2026
 UNTIL_S = 600.0
 
 AMOUNT = LogNormal(24.0, 240.0)
