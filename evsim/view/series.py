@@ -140,3 +140,19 @@ def most_within(times: Floats, values: Floats, edges: Floats) -> Floats:
     most = np.where(carried >= 0, np.append(values, 0.0)[carried], 0.0)
     np.maximum.at(most, np.clip(np.searchsorted(edges, times, side="right") - 1, 0, len(edges) - 2), values)
     return most
+
+
+def most_waiting(history: History, from_s: float, to_s: float) -> dict[str, int]:
+    """For each partition the most that ever waited in it within a window, for the group that was furthest behind."""
+    ledger = Ledger(history)
+    found: dict[str, int] = {}
+    edges = np.array([from_s, max(to_s, from_s + 1e-9)])
+    for group in ledger.each(None):
+        moves = progress(ledger, group)
+        for number, place in enumerate(moves.places):
+            mine = (moves.segment == number) & (moves.time <= to_s)
+            times, waiting = moves.time[mine], moves.backlog[mine].astype(np.float64)
+            before = times < from_s
+            most = max(waiting[~before].max(initial=0.0), most_within(times[before], waiting[before], edges)[0])
+            found[place] = max(found.get(place, 0), int(most))
+    return found

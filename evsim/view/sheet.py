@@ -274,9 +274,9 @@ def seconds(axis: Any, most: float, bins: int = 9) -> None:
 
 def plain(axis: Any, bins: int = 4) -> None:
     """Ticks that are numbers without a unit, whole ones where that is enough; thousands as ``4.6k``."""
-    axis.set_major_locator(MaxNLocator(bins))
+    axis.set_major_locator(MaxNLocator(bins, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(
-        FuncFormatter(lambda value, _: si(value) if abs(value) >= 1e4 else digits(round(value, 9)))
+        FuncFormatter(lambda value, _: si(value) if abs(value) >= 1e5 else digits(round(value, 9)))
     )
 
 
@@ -286,3 +286,9 @@ def log_ticks(axis: Any, low: float, high: float, unit: str = "") -> None:
     axis.set_major_locator(LogLocator(10, subs=steps, numticks=30))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(FuncFormatter(lambda value, _: si(value, unit)))
+
+
+def whole(axis: Any, bins: int = 12) -> None:
+    """Ticks at whole numbers only."""
+    axis.set_major_locator(MaxNLocator(bins, integer=True))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: digits(value)))

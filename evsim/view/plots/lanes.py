@@ -26,7 +26,10 @@ def draw_lanes(sheet: Sheet, scene: Scene, steps: list[Step], pitch: float, bott
     seconds(axes.xaxis, high, 8)
     sheet.name_x(axes, "simulated time")
     _name_lanes(sheet, axes, scene, heights, left, pitch)
-    _ownership(sheet, axes, scene, heights, (876 - left) / (high - low))
+    discs = _disc_places(scene, steps, heights, pitch, 876 - left)
+    _ownership(
+        sheet, axes, scene, heights, (876 - left) / (high - low), [(x, y * pitch) for x, y in discs.values()], pitch
+    )
     _outages(sheet, axes, scene, heights, (876 - left) / (high - low))
     seen = [work for work in scene.works if work.lane in heights and work.end_s >= low and work.start_s <= high]
     for work in (work for work in seen if work.event in scene.focus):
@@ -37,7 +40,8 @@ def draw_lanes(sheet: Sheet, scene: Scene, steps: list[Step], pitch: float, bott
     brush.mark(sheet, axes, commits, "|", "ink", 9, mec=sheet.colour["ink"], mew=1.5, zorder=4)
     brush.mark(sheet, axes, [(time, y - 0.27) for time, y in effects], "D", "undo", 6, zorder=6.5)
     _hops(sheet, axes, scene, heights)
-    _discs(sheet, axes, scene, steps, heights, pitch, 876 - left)
+    for number, (x, y) in discs.items():
+        brush.disc(sheet, axes, (low + x / (876 - left) * (high - low), y), number)
     brush.steps(sheet, [step.text for step in steps], bottom + 66)
 
 
@@ -61,23 +65,33 @@ def _name_lanes(sheet: Sheet, axes: Any, scene: Scene, heights: dict[str, float]
             words.remove()
 
 
-def _ownership(sheet: Sheet, axes: Any, scene: Scene, heights: dict[str, float], pixel: float) -> None:
+def _ownership(
+    sheet: Sheet,
+    axes: Any,
+    scene: Scene,
+    heights: dict[str, float],
+    pixel: float,
+    discs: list[tuple[float, float]],
+    pitch: float,
+) -> None:
+    """When a group shared its partitions out, and below each member what it owned; no word under a disc."""
     low, high = scene.window
     for group, start, end in scene.rebalances():
         mine = [heights[lane] for name, lanes in scene.groups if name == f"group {group}" for lane in lanes]
-        if (min(end, high) - max(start, low)) * pixel < 3:
+        if not mine or (min(end, high) - max(start, low)) * pixel < 3:
             continue
-        brush.bar(sheet, axes, start, end, (mine[0] + mine[-1]) / 2, mine[-1] - mine[0] + 1.0, fill="wash_again",
-                  edge="wash_again", zorder=0.8)  # fmt: skip
-        middle = (max(start, low) + min(end, high)) / 2
-        sheet.tag(axes, (middle, mine[0] - 0.56), "rebalance", ha="center", fontsize=8, zorder=5)
+        middle, height = (mine[0] + mine[-1]) / 2, mine[-1] - mine[0] + 1.0
+        brush.bar(sheet, axes, start, end, middle, height, fill="wash_again", edge="wash_again", zorder=0.8)
+        at = ((max(start, low) + min(end, high)) / 2, mine[0] - 0.56)
+        sheet.tag(axes, at, "rebalance", ha="center", fontsize=8, zorder=5)
     for member, start, end, places in scene.ownings():
-        y = heights[member]
+        y, begin = heights[member], max(start, low)
         brush.bar(sheet, axes, start, end, y + 0.33, 0.11, fill="wash_flow", edge="flow", zorder=1.5)
-        begin = max(start, low)
+        x, room = (begin - low) * pixel + 4, (min(end, high) - begin) * pixel - 8
+        near = [other - 10 - x for other, level in discs if abs(level - (y + 0.53) * pitch) < 14 and other + 10 > x]
+        room = min([room, *near])
         names = [place.rpartition("/")[2] for place in places]
-        for told in (f"owns {', '.join(names)}", ", ".join(names)):
-            room = (min(end, high) - begin) * pixel - 6
+        for told in (f"owns {', '.join(places)}", f"owns {', '.join(names)}", f"owns {len(names)}"):
             if brush.inside(sheet, axes, begin + 4 / pixel, y + 0.53, told, room, "soft") is not None:
                 break
 
@@ -184,17 +198,17 @@ def _ends(hop: Hop, heights: dict[str, float]) -> tuple[tuple[float, float], tup
     return (hop.start_s, start), (hop.end_s, end)
 
 
-def _discs(
-    sheet: Sheet, axes: Any, scene: Scene, steps: list[Step], heights: dict[str, float], pitch: float, width: float
-) -> None:
-    """Discs with the numbers of the story; those that would cover each other stand side by side."""
+def _disc_places(
+    scene: Scene, steps: list[Step], heights: dict[str, float], pitch: float, width: float
+) -> dict[int, tuple[float, float]]:
+    """Where the numbers of the story stand, in pixels and lanes; side by side where one would cover another."""
     low, high = scene.window
-    taken: list[tuple[float, float]] = []
+    found: dict[int, tuple[float, float]] = {}
     for number, step in enumerate(steps, start=1):
         if step.lane not in heights or not low <= step.time <= high:
             continue
         x, y = (step.time - low) / (high - low) * width - 10, heights[step.lane] - 13 / pitch
-        while any(abs(other - x) < 17 and abs(level - y) * pitch < 17 for other, level in taken):
+        while any(abs(other - x) < 17 and abs(level - y) * pitch < 17 for other, level in found.values()):
             x += 3
-        taken.append((x, y))
-        brush.disc(sheet, axes, (low + x / width * (high - low), y), number)
+        found[number] = (x, y)
+    return found

@@ -95,10 +95,21 @@ def _facts(
         facts["lag"] = f"{si(measures.lag_most(history, worst), 's')} at most"
     facts["faults"] = "; ".join(map(str, faults)) or "none"
     if faults and caught is not None:
-        when = f"at {si(caught.again_at_s, 's')}" if caught.again_at_s is not None else "not before the end"
-        facts["caught up"] = when
+        facts["caught up"] = _caught_up(caught, _last_end(history, faults))
     seed = history.meta.get("seed")
     return facts | ({"seed": str(seed)} if seed is not None else {})
+
+
+def _last_end(history: History, faults: list[Fault]) -> float:
+    """When the last fault that lasted was over."""
+    start, end = measures.span(history)
+    return min(end, max((fault.end_s for fault in faults if not fault.moments), default=start))
+
+
+def _caught_up(caught: CatchUp, over_s: float) -> str:
+    if caught.again_at_s is None:
+        return "not before the end"
+    return f"at {si(caught.again_at_s, 's')}, {si(max(0.0, caught.again_at_s - over_s), 's')} after the fault"
 
 
 def _claim(history: History, group: str | None, worst: str | None, caught: CatchUp | None, faults: list[Fault]) -> str:
@@ -109,14 +120,12 @@ def _claim(history: History, group: str | None, worst: str | None, caught: Catch
     if caught.most <= 1:
         return f"Nothing piled up: {rate(came)} came in and each event was handled at once"
     if lasting and caught.most > 2 * max(caught.before, 1):
-        _, end = measures.span(history)
-        over = max(fault.end_s for fault in lasting)
         if caught.again_at_s is None:
             return claim_of(
                 f"{most} events piled up for {worst}, which did not catch up before the end",
                 f"{most} events piled up, and they were not caught up with",
             )
-        late = max(0.0, caught.again_at_s - min(over, end))
+        late = max(0.0, caught.again_at_s - _last_end(history, faults))
         return claim_of(
             f"{most} events piled up for {worst}; caught up {si(late, 's')} after the fault",
             f"{most} events piled up; caught up {si(late, 's')} after the fault",

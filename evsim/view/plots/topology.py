@@ -1,223 +1,162 @@
-"""The parts of a run from left to right, and how much flowed between them."""
+"""The parts of a run from left to right, how much flowed between them, and where the work piles up."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from evsim.view import measures
-from evsim.view.causes import layers, topology_graph
-from evsim.view.figure import Figure
-from evsim.view.words import si
+from evsim.view.faults import outages
+from evsim.view.figure import Figure, empty
+from evsim.view.ledger import window
+from evsim.view.owners import ownings
+from evsim.view.scene import natural
+from evsim.view.series import consumers_of, most_waiting
+from evsim.view.words import claim_of, count, grouped, rate, share, si
 
 if TYPE_CHECKING:
-    import networkx as nx
-
     from evsim.history import History
-    from evsim.view.sheet import Sheet
+    from evsim.view.causes import Graph
+    from evsim.view.sheet import Key, Sheet
 
-BOX, PARTITIONS_MAX = 150, 6
-_KEYS = (("line", "flow", "events per second (width)"), ("bar", "flow", "most that waited"), ("bar", "done", "busy"))
-_EDGE = {"publisher": "flow", "log": "ink", "consumer": "done", "service": "soft"}
-_ROUND = {"publisher": 14, "log": 3, "consumer": 7, "service": 3}
-
-Box = tuple[float, float, float]
-"""Left, middle height, height."""
+PARTITIONS_MAX = 6
+BUSY = 0.8
+TOP, BETWEEN, BACK = 92, 20, 40
+"""Pixels: where the boxes begin, what lies between two of them, and what an edge that leads back needs below."""
 
 
-def topology(history: History) -> Figure:
-    """The graph of the parts with rates on its edges."""
-    graph = topology_graph(history)
-    _describe(graph, history)
+def topology(history: History, *, from_s: float | None = None, to_s: float | None = None) -> Figure:
+    """The graph of the parts with rates on its edges, over the whole run or a window of it."""
+    from evsim.view.causes import layers, topology_graph, without_circles
+
+    graph = topology_graph(history, from_s, to_s)
+    if not len(graph):
+        return empty("There are no parts in this history", "Nothing to draw: a history written by hand has no parts.")
+    low, high = window(history, from_s, to_s)
+    _describe(graph, history, low, high)
     columns = layers(graph)
-    most = max((sum(data["height"] + 22 for data in map(graph.nodes.get, column)) for column in columns), default=60)
-    height = int(max(220, 110 + most))
-    busiest = max(((data.get("busy", 0.0), node) for node, data in graph.nodes(data=True)), default=(0.0, ""))
-    _, end = measures.span(history)
-    facts = {f"{a} to {b}": f"{si(data['rate'])}/s" for a, b, data in graph.edges(data=True)}
-    facts |= {node: f"{100 * data['busy']:.0f} % busy" for node, data in graph.nodes(data=True) if "busy" in data}
-    kinds = [data["kind"] for _, data in graph.nodes(data=True)]
-    claim = f"{busiest[1]} is busiest, {100 * busiest[0]:.0f} % of the time" if busiest[0] else _plain_claim(kinds)
-    subtitle = (
-        f"Mean over {end:.4g} s, seed {history.meta.get('seed', 'unknown')}. Numbers on arrows: events per second."
-    )
+    back = [(a, b) for a, b in graph.edges if not without_circles(graph).has_edge(a, b)]
+    tallest = max(sum(graph.nodes[node]["height"] + BETWEEN for node in column) for column in columns)
+    height = int(max(210, TOP + tallest + 12 + (BACK + 8 * len(back) if back else 0)))
+    seed = history.meta.get("seed")
+    subtitle = f"From {si(low, 's')} to {si(high, 's')}. Numbers on arrows: events per second"
+    subtitle += f"; seed {seed}." if seed is not None else "."
 
     def draw(sheet: Sheet) -> None:
-        _draw(sheet, graph, columns)
+        from evsim.view.plots.boxes import draw_graph
 
-    shown = {"publisher", *(["log"] if "log" in kinds else []), *(["consumer"] if busiest[0] else [])}
-    keys = tuple(key for key, kind in zip(_KEYS, ("publisher", "log", "consumer"), strict=True) if kind in shown)
-    return Figure(claim, subtitle, facts, draw, height=height, keys=keys)
+        draw_graph(sheet, graph, columns, set(back))
 
-
-def _plain_claim(kinds: list[str]) -> str:
-    counted = [f"{kinds.count(kind)} {kind}{'s' if kinds.count(kind) > 1 else ''}" for kind in dict.fromkeys(kinds)]
-    return ", ".join(counted) or "There are no parts"
+    return Figure(_claim(graph), subtitle, _facts(graph, seed), draw, height=height, keys=_keys(graph))
 
 
-def _describe(graph: nx.DiGraph, history: History) -> None:
-    """What stands in each box."""
-    busy = measures.utilisations(history)
-    lags = measures.lags(history)
+# -------------------------------------------------------------------- what stands in the boxes
+
+
+def _describe(graph: Graph, history: History, low: float, high: float) -> None:
+    """Note, height, busy share, what waits, and whether it is down: of each node."""
+    busy = measures.utilisations(history, from_s=low, to_s=high)
+    waiting = most_waiting(history, low, high)
+    down = {
+        out.node: high - out.start_s for out in outages(history, high) if out.step == "crashed" and out.end_s >= high
+    }
+    owned: dict[str, list[str]] = {}
+    for group in consumers_of(history):
+        for owning in ownings(history, group, high):
+            if owning.end_s >= high:
+                owned.setdefault(owning.member, []).append(owning.place.rpartition("/")[2])
     for node, data in graph.nodes(data=True):
-        part = data["part"]
-        data["note"] = _note(part, node)
-        data["height"] = 46.0
+        data["down_s"] = down.get(node)
+        shares = [share for member, share in busy.items() if member == node or member.startswith(f"{node}-")]
+        data["busy"] = sum(shares) / len(shares) if shares and data["kind"] == "consumer" else None
+        data["note"] = _note(data, sorted(owned.get(node, []), key=natural))
+        data["height"] = 46.0 if data["busy"] is None else 58.0
         if data["kind"] == "log":
-            places = [f"{node}/{n}" for n in range(min(part["partitions"], PARTITIONS_MAX))]
-            most = [
-                max((lag["messages"] for name, lag in lags.items() if name.endswith(f" {p}")), default=0)
-                for p in places
-            ]
-            data["waiting"] = most
-            data["height"] = 34.0 + 18 * len(places) + (14 if part["partitions"] > PARTITIONS_MAX else 0)
-        elif data["kind"] == "consumer" and node in busy:
-            data["busy"] = float(busy[node] or 0.0)
-            data["height"] = 56.0
+            places = [f"{node}/{number}" for number in range(data["part"].get("partitions", 1))]
+            worst = sorted(places, key=lambda place: -waiting.get(place, 0))[:PARTITIONS_MAX]
+            shown = [place for place in places if place in worst]
+            data["waiting"] = {place.rpartition("/")[2]: waiting.get(place, 0) for place in shown}
+            data["more"] = len(places) - len(shown)
+            data["height"] = 34.0 + 18 * len(shown) + (14 if data["more"] else 0)
 
 
-def _note(part: dict[str, Any], node: str) -> str:
-    match part["kind"]:
+def _note(data: dict[str, Any], owned: list[str]) -> str:
+    part = data["part"]
+    if data["down_s"] is not None:
+        return f"down for {si(data['down_s'], 's')}"
+    match data["kind"]:
         case "publisher":
-            rate = part.get("rate")
-            return f"Poisson {rate:g}/s" if isinstance(rate, (int, float)) else "published"
+            given = part.get("rate")
+            return f"Poisson {given:g}/s" if isinstance(given, int | float) else part.get("type", "")
         case "consumer":
-            return "" if node == part["name"] and part.get("members", 1) == 1 else f"of {part['name']}"
+            if data["members"] > 1:
+                return count(data["members"], "member")
+            if len(owned) > 3:
+                return count(len(owned), "partition")
+            return f"partition{'s' if len(owned) > 1 else ''} {', '.join(owned)}" if owned else "no partition"
         case "service":
-            return f"there {100 * part.get('availability', 1.0):g} %"
+            given = part.get("availability", 1.0)
+            return f"there {share(given)} of the time" if given < 1 else "always there"
     return ""
 
 
-def _draw(sheet: Sheet, graph: nx.DiGraph, columns: list[list[str]]) -> None:
-    axes = sheet.axes(0, 76, 900, sheet.height, grid="")
-    axes.axis("off")
-    axes.set_xlim(0, 900)
-    axes.set_ylim(sheet.height, 76)
-    boxes = _place(graph, columns, sheet.height)
-    most = max((data["rate"] for *_, data in graph.edges(data=True)), default=0.0)
-    for source, target, data in graph.edges(data=True):
-        _arrow(sheet, axes, graph, boxes, (source, target), data["rate"], most)
+# -------------------------------------------------------------------- words
+
+
+def _claim(graph: Graph) -> str:
+    down = [node for node, data in graph.nodes(data=True) if data["down_s"] is not None]
+    if down:
+        longest = max(down, key=lambda node: graph.nodes[node]["down_s"])
+        others = f"{len(down)} parts are down at the end, {longest}"
+        return f"{others if len(down) > 1 else longest} has been down for {si(graph.nodes[longest]['down_s'], 's')}"
+    busiest = max(graph, key=lambda node: graph.nodes[node]["busy"] or 0.0)
+    busy = graph.nodes[busiest]["busy"] or 0.0
+    lost = sum(data["lost"] for *_, data in graph.edges(data=True))
+    if lost:
+        worst = max(graph.edges(data=True), key=lambda edge: edge[2]["lost"])
+        return claim_of(
+            f"{count(lost, 'event')} lost on the way from {worst[0]} to {worst[1]}",
+            f"{count(lost, 'event')} lost on the way",
+        )
+    if busy >= BUSY:
+        return f"{busiest} is the bottleneck: at work {share(busy)} of the time"
+    if busy > 0:
+        return f"{busiest} is busiest: at work {share(busy)} of the time"
+    services = sum(data["kind"] == "service" for _, data in graph.nodes(data=True))
+    if services:
+        return f"A request is answered when {count(services, 'service')} {'have' if services > 1 else 'has'} answered"
+    return "Nobody was at work"
+
+
+def _facts(graph: Graph, seed: object) -> dict[str, str]:
+    facts = {}
+    for start, end, data in graph.edges(data=True):
+        lost = f", {grouped(data['lost'])} lost" if data["lost"] else ""
+        facts[f"{start} to {end}"] = f"{rate(data['rate'])}{lost}"
     for node, data in graph.nodes(data=True):
-        _box(sheet, axes, node, data, boxes[node])
+        if data["busy"] is not None:
+            facts[node] = f"{share(data['busy'])} busy, {data['note']}"
+        elif data["kind"] == "log":
+            facts[node] = f"{grouped(max(data['waiting'].values()))} waiting at most"
+        elif data["kind"] == "service":
+            facts[node] = data["note"]
+    services = sum(data["kind"] == "service" for _, data in graph.nodes(data=True))
+    facts |= {"services": str(services)} if services else {}
+    lost = sum(data["lost"] for *_, data in graph.edges(data=True))
+    facts |= {"lost": grouped(lost)} if lost else {}
+    down = sum(data["down_s"] is not None for _, data in graph.nodes(data=True))
+    facts |= {"down": grouped(down)} if down else {}
+    return facts | ({"seed": str(seed)} if seed is not None else {})
 
 
-def _place(graph: nx.DiGraph, columns: list[list[str]], height: float) -> dict[str, Box]:
-    boxes: dict[str, Box] = {}
-    width = _width(len(columns))
-    for n, column in enumerate(columns):
-        left = 24 + n * (900 - 48 - width) / max(len(columns) - 1, 1)
-        room = height - 104
-        for node in column:
-            graph.nodes[node]["width"] = width
-        for k, node in enumerate(column):
-            boxes[node] = (left, 90 + room * (k + 0.5) / len(column), graph.nodes[node]["height"])
-    return boxes
-
-
-def _width(columns: int) -> float:
-    return min(BOX, (900 - 40) / max(columns, 1) - 40)
-
-
-def _arrow(
-    sheet: Sheet, axes: Any, graph: nx.DiGraph, boxes: dict[str, Box], ends: tuple[str, str], rate: float, most: float
-) -> None:
-    from matplotlib.patches import FancyArrowPatch
-    from matplotlib.path import Path
-
-    width = _width(len({box[0] for box in boxes.values()}))
-    (left, y, _), (right, z, _) = boxes[ends[0]], boxes[ends[1]]
-    out = sorted(graph.successors(ends[0]), key=lambda node: boxes[node][1])
-    into = sorted(graph.predecessors(ends[1]), key=lambda node: boxes[node][1])
-    y += _spread(out.index(ends[1]), len(out), boxes[ends[0]][2])
-    z += _spread(into.index(ends[0]), len(into), boxes[ends[1]][2])
-    start, end = (left + width, y), (right - 2, z)
-    role = "flow" if rate else "fault"
-    if right <= left:
-        low = max(y, z) + 46
-        start, end = (
-            (left + width / 2, boxes[ends[0]][1] + boxes[ends[0]][2] / 2),
-            (right + width / 2, boxes[ends[1]][1] + boxes[ends[1]][2] / 2),
-        )
-        bend = Path([start, (start[0], low), (end[0], low), end], [1, 4, 4, 4])
-    else:
-        half = (end[0] - start[0]) * 0.5
-        bend = Path([start, (start[0] + half, y), (end[0] - half, z), end], [1, 4, 4, 4])
-    thick = 1.0 + 4.2 * np.sqrt(rate / most) if most else 1.0
-    axes.add_patch(FancyArrowPatch(path=bend, arrowstyle="-|>", mutation_scale=9 + 2 * thick, lw=thick, fc=sheet.colour[role],
-                                   ec=sheet.colour[role], alpha=0.6, zorder=2))  # fmt: skip
-    middle = np.array(bend.vertices).mean(axis=0) if right <= left else ((start[0] + end[0]) / 2, (y + z) / 2)
-    axes.text(*middle, f"{si(rate)}/s", fontsize=8.2, ha="center", va="center", color=sheet.colour["ink"], zorder=3,
-              bbox={"boxstyle": "round,pad=.2", "fc": sheet.colour["paper"], "ec": "none", "alpha": 0.92})  # fmt: skip
-
-
-def _spread(place: int, among: int, height: float) -> float:
-    return height * 0.6 * ((place + 0.5) / among - 0.5)
-
-
-def _box(sheet: Sheet, axes: Any, node: str, data: dict[str, Any], box: Box) -> None:
-    from matplotlib.patches import FancyBboxPatch, Rectangle
-
-    left, middle, height = box
-    colour, width = sheet.colour, data["width"]
-    top = middle - height / 2
-    shape = f"round,pad=0,rounding_size={_ROUND[data['kind']]}"
-    axes.add_patch(FancyBboxPatch((left, top), width, height, boxstyle=shape, fc=colour["panel"], ec=colour[_EDGE[data["kind"]]],
-                                  lw=1.5, zorder=4))  # fmt: skip
-    name = node if len(node) <= width / 7.5 else f"{node[: int(width / 7.5) - 1]}…"
-    axes.text(
-        left + width / 2,
-        top + 15,
-        name,
-        fontsize=9,
-        weight="bold",
-        ha="center",
-        va="center",
-        color=colour["ink"],
-        zorder=6,
-    )
-    if data["note"]:
-        axes.text(
-            left + width / 2,
-            top + 31,
-            data["note"],
-            fontsize=8,
-            ha="center",
-            va="center",
-            color=colour["soft"],
-            zorder=6,
-        )
-    if "busy" in data:
-        axes.add_patch(
-            Rectangle((left + 12, top + 41), width - 24, 6, fc=colour["paper"], ec=colour["lane"], lw=0.7, zorder=5)
-        )
-        axes.add_patch(
-            Rectangle((left + 12, top + 41), (width - 24) * min(1.0, data["busy"]), 6, fc=colour["done"], zorder=5.1)
-        )
-    for n, waiting in enumerate(data.get("waiting", ())):
-        y = top + 28 + 18 * n
-        most = max(max(data["waiting"]), 1)
-        axes.text(
-            left + 9,
-            y + 6.5,
-            f"p{n}",
-            fontsize=8,
-            va="center",
-            color=colour["soft"],
-            family="DejaVu Sans Mono",
-            zorder=6,
-        )
-        axes.add_patch(
-            Rectangle((left + 32, y), width - 84, 12, fc=colour["paper"], ec=colour["lane"], lw=0.8, zorder=5)
-        )
-        axes.add_patch(
-            Rectangle((left + 32, y), (width - 84) * waiting / most, 12, fc=colour["flow"], alpha=0.8, zorder=5.1)
-        )
-        axes.text(
-            left + width - 8, y + 6.5, si(waiting), fontsize=8, ha="right", va="center", color=colour["ink"], zorder=6
-        )
-    more = data["part"].get("partitions", 0) - PARTITIONS_MAX
-    if more > 0:
-        axes.text(
-            left + 9, top + height - 8, f"and {more} more", fontsize=7.5, va="center", color=colour["soft"], zorder=6
-        )
+def _keys(graph: Graph) -> tuple[Key, ...]:
+    kinds = {data["kind"] for _, data in graph.nodes(data=True)}
+    keys: list[Key] = [("line", "flow", "events per second (width)")]
+    if any(not data["rate"] for *_, data in graph.edges(data=True)):
+        keys.append(("line", "fault", "nothing came"))
+    if any(data["lost"] for *_, data in graph.edges(data=True)):
+        keys.append(("cross", "fault", "lost on the way"))
+    if "log" in kinds:
+        keys.append(("bar", "flow", "waiting at most"))
+    if any(data["busy"] is not None for _, data in graph.nodes(data=True)):
+        keys.append(("bar", "done", "share of time at work"))
+    return tuple(keys)
