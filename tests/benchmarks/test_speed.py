@@ -1,7 +1,8 @@
 """How fast is the simulator, as a ratio against idiomatic SimPy in the same process: ``make bench`` prints it.
 
 Runs of the two are interleaved and timed by the processor's clock, so that a machine that is shared or drifts is fair
-to both; the median ratio counts. evsim keeps its full history of every step, the SimPy model keeps latencies and counts only.
+to both; the median ratio counts. evsim keeps its full history of every step, the SimPy model keeps latencies and
+counts only.
 """
 
 from __future__ import annotations
