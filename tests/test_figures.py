@@ -121,7 +121,7 @@ def test_the_dark_theme_is_asked_for_by_name_or_for_all(tmp_path, histories):
 SAYS = {
     "nothing": "Nothing was handled|Nothing was published|Nothing was stored|Nobody was at work",
     "one_event": "The only event|came in|behind|handled 400 ms|is busiest",
-    "all_lost": "Nothing was handled|came in|Nothing was stored|was lost on its way|20 events lost",
+    "all_lost": "Nothing was handled|nothing was handled|Nothing was stored|was lost on its way|20 events lost",
     "all_alike": "took the same time, 250 ms|came in|behind|handled 250 ms|is busiest",
 }
 
@@ -166,6 +166,16 @@ def test_facts_of_throughput_are_those_of_the_measures(histories):
     assert facts["backlog"].startswith(count(measures.backlog_most(history), "event"))
     assert facts["lag"] == f"{si(measures.lag_most(history), 's')} at most"
     assert facts["faults"] == "billing-2 down 20 s to 32 s"
+
+
+def test_a_group_may_be_called_by_its_own_name_or_by_that_of_its_part(histories):
+    history = figures_data.crashed()
+    history.parts["billing"]["group"] = "accounts"
+    assert repr(plots.throughput(history, "accounts")) == repr(plots.throughput(histories["crashed"]))
+    assert repr(plots.lag(history, "accounts")) == repr(plots.lag(histories["crashed"]))
+    assert repr(plots.latency(history, "accounts")) == repr(plots.latency(histories["crashed"], "billing"))
+    with pytest.raises(UnknownName, match="did you mean 'billing'"):
+        plots.throughput(history, "biling")
 
 
 def test_facts_of_lag_are_those_of_the_measures(histories):
@@ -231,10 +241,26 @@ def test_the_timeline_picks_the_event_that_was_delivered_twice(histories):
     assert [float(fact.split()[0]) for fact in told] == sorted(float(fact.split()[0]) for fact in told)
 
 
+def test_too_many_events_for_arrows_become_a_shade(monkeypatch, histories):
+    from evsim.view import scene
+
+    monkeypatch.setattr(scene, "OTHERS_MAX", 10)
+    figure = plots.timeline(histories["crashed"])
+    assert "shade: how much went on" in figure.subtitle
+    assert_tidy(figure, "dark")
+    seen = scene.Scene(histories["crashed"], [], (0.0, 60.0))
+    counts = seen.activity(30)
+    assert_tidy(plots.timeline(histories["crashed"], from_s=0, to_s=60), "light")
+    assert counts["shop"].sum() == len(histories["crashed"].of("published"))
+    assert counts["orders/1"].sum() == len(histories["crashed"].of("stored", place="orders/1"))
+
+
 def test_the_timeline_of_one_order_and_of_a_window(histories):
     history = histories["crashed"]
     assert plots.timeline(history, "order-5").facts["event"] == "shop.5"
-    assert "to 6 s" in plots.timeline(history, from_s=5, to_s=6).claim
+    assert re.fullmatch(r"\d+ events from 5 s to 6 s", plots.timeline(history, from_s=5, to_s=6).claim)
+    assert plots.timeline(history, from_s=10, to_s=40).claim.endswith(", 1 redelivered")
+    assert plots.timeline(history, from_s=10, to_s=40).facts["redelivered"] == "1"
     assert plots.timeline(history, from_s=59.99, to_s=59.995).png()
     with pytest.raises(UnknownName):
         plots.timeline(history, "order-99999")

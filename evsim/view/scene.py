@@ -7,14 +7,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from evsim.history import History, Record, part_of
+from evsim.history import History, Record, What, part_of
 from evsim.view.faults import Outage, outages
 from evsim.view.ledger import Ledger, is_partition, log_of, span
 from evsim.view.owners import Owning, ownings, rebalances
+from evsim.view.series import repeated
 
 LANES_MAX = 12
-ARROWS_MAX, OTHERS_MAX = 120, 3000
-"""With more other events than the first their arrows are left out; with more than the second, they themselves."""
+ARROWS_MAX, OTHERS_MAX, ODD_MAX = 120, 3000, 300
+"""With more other events than the first their arrows are left out; with more than the second they are only counted.
+Of those that were lost or came again, the first 300 are shown one by one."""
 FOCUS_MAX = 8
 GAP = 0.6
 """Between groups of lanes, in lanes."""
@@ -103,9 +105,10 @@ class Scene:
         near = np.unique(history.event[inside & ~self._focused])
         self.others = len(near)
         self.others_shown, self.arrows_shown = len(near) <= OTHERS_MAX, len(near) <= ARROWS_MAX
-        wanted = self._focused | (history.event < 0)
-        if self.others_shown:
-            wanted = wanted | np.isin(history.event, near)
+        self.again = _inside(repeated(history, "delivered", "skipped"), inside)
+        self.lost = _inside(np.flatnonzero(np.isin(history.what, history.codes("dropped", "refused"))), inside)
+        odd = history.event[np.concatenate([self.again, self.lost])[:ODD_MAX]]
+        wanted = self._focused | (history.event < 0) | np.isin(history.event, near if self.others_shown else odd)
         for row in np.flatnonzero(wanted & (history.time <= high)).tolist():
             yield int(history.event[row]), history.record_at(row)
 
@@ -221,6 +224,8 @@ class Scene:
         near = [lane for hop in seen for lane in (hop.start, hop.end)]
         kin = sorted((lane for lane in self._all_lanes() if self._group_of(lane) in families), key=is_partition)
         wanted = dict.fromkeys([*mine, *kin, *(lane for lane in near if self._group_of(lane) in families), *near])
+        if not self.arrows_shown and not self.focus:
+            wanted = dict.fromkeys(sorted(self._all_lanes(), key=is_partition))
         logs = {name for name, part in self.history.parts.items() if part["kind"] == "log"}
         return [lane for lane in wanted if lane and lane not in logs]
 
@@ -255,6 +260,21 @@ class Scene:
             y += GAP
         return found
 
+    def activity(self, bins: int = 176) -> dict[str, np.ndarray]:
+        """For each lane how many events it published, stored or got, in equal bins of the window."""
+        history, (low, high) = self.history, self.window
+        inside = np.flatnonzero((history.time >= low) & (history.time <= high))
+        lane_of = np.array([self._lane_number(what) for what in history.whats], dtype=np.int64)[history.what[inside]]
+        cell = np.minimum(((history.time[inside] - low) * (bins / (high - low))).astype(np.int64), bins - 1)
+        wanted = lane_of >= 0
+        counts = np.bincount(lane_of[wanted] * bins + cell[wanted], minlength=len(self.lanes) * bins)
+        return dict(zip(self.lanes, counts.reshape(-1, bins), strict=True))
+
+    def _lane_number(self, what: What) -> int:
+        lane = what.place if what.step == "stored" else what.node
+        wanted = what.step in {"published", "stored", "delivered", "called"} and lane in self.lanes
+        return self.lanes.index(lane) if wanted else -1
+
     # ---------------------------------------------------------------- what befell the lanes
 
     def outages(self) -> list[Outage]:
@@ -286,6 +306,10 @@ class Scene:
         low, high = self.window
         found = [(group, *band) for group in self.consumers() for band in rebalances(self.history, group)]
         return [(group, start, end) for group, start, end in found if end >= low and start <= high]
+
+
+def _inside(rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    return rows[wanted[rows]]
 
 
 def natural(name: str) -> tuple[str, int]:

@@ -10,7 +10,7 @@ import numpy as np
 from evsim.history import History
 from evsim.view import measures
 from evsim.view.backlog import progress, waits_of
-from evsim.view.ledger import Floats, Ledger, edges_of
+from evsim.view.ledger import Floats, Ledger, Whole, edges_of
 
 NINES_MAX = 4.0
 BEYOND_LEAST = 10
@@ -62,6 +62,17 @@ def _band(samples: Sequence[Floats], shares: Floats) -> tuple[Floats, Floats]:
     return low, high
 
 
+def repeated(history: History, *steps: str) -> Whole:
+    """The rows of these steps beyond the first of each event in each group of consumers, oldest first."""
+    ledger, found = Ledger(history), [np.empty(0, dtype=np.int64)]
+    for group in ledger.each(None):
+        rows = ledger.rows(*steps, group=group)
+        later = np.ones(len(rows), dtype=bool)
+        later[np.unique(history.event[rows], return_index=True)[1]] = False
+        found.append(rows[later])
+    return np.sort(np.concatenate(found))
+
+
 class CatchUp(NamedTuple):
     """How a backlog rose and fell again."""
 
@@ -87,14 +98,14 @@ def catch_up(history: History, group: str | None, from_s: float) -> CatchUp:
     return CatchUp(int(values[peak]), float(times[peak]), int(usual), again)
 
 
-def groups_of(history: History) -> list[str]:
-    """Who handles: consumers, and publishers that wait for the answers of a service."""
-    return list(Ledger(history).groups)
+def groups_of(history: History, group: str | None = None) -> list[str]:
+    """Who handles: consumers, and publishers that wait for the answers of a service; all, or those meant by a name."""
+    return list(Ledger(history).named(group))
 
 
-def consumers_of(history: History) -> list[str]:
-    """Those of them that read a log."""
-    return list(Ledger(history).each(None))
+def consumers_of(history: History, group: str | None = None) -> list[str]:
+    """Those of them that read a log: all, or those meant by the name of a part or of its group."""
+    return list(Ledger(history).each(group))
 
 
 def bins_of(events: int, length_s: float) -> int:

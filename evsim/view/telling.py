@@ -8,9 +8,11 @@ import numpy as np
 
 from evsim.history import History, Record, part_of
 from evsim.view.ledger import Ledger, is_partition
+from evsim.view.series import repeated
 from evsim.view.words import claim_of, si, times
 
 STEPS_MAX = 6
+_BEFELL = {"crashed", "restarted", "paused", "resumed", "assigned", "expelled"}
 
 
 class Step(NamedTuple):
@@ -23,14 +25,11 @@ class Step(NamedTuple):
 
 def most_telling(history: History) -> int | None:
     """The event to look at when none is named: handled twice, delivered twice, lost, failed, or the slowest."""
-    ledger = Ledger(history)
-    groups = list(ledger.each(None))
     for steps in (("handled",), ("delivered", "skipped")):
-        second = [
-            row for group in groups if (row := _first_repeated(history, ledger.rows(*steps, group=group))) is not None
-        ]
-        if second:
-            return int(history.event[min(second)])
+        rows = repeated(history, *steps)
+        if len(rows):
+            return int(history.event[rows[0]])
+    ledger = Ledger(history)
     for step in ("dropped", "dead_lettered", "failed", "expired"):
         about = history.event[ledger.rows(step)]
         if len(about[about >= 0]):
@@ -47,31 +46,31 @@ def _slowest(history: History, ledger: Ledger) -> int | None:
     return int(both[np.argmax(history.time[done[both]] - history.time[sent[both]])]) if len(both) else 0
 
 
-def _first_repeated(history: History, rows: np.ndarray) -> int | None:
-    _, first = np.unique(history.event[rows], return_index=True)
-    later = np.ones(len(rows), dtype=bool)
-    later[first] = False
-    return int(rows[later][0]) if later.any() else None
-
-
 class Telling:
     """What happened to the events in focus, in order of time, with what befell those who had them in hand."""
 
-    def __init__(self, history: History, focus: list[int], window: tuple[float, float]) -> None:
+    def __init__(self, history: History, focus: list[int]) -> None:
         self.history, self.focus = history, focus
         rows = np.flatnonzero(np.isin(history.event, focus))
         self.records = [history.record_at(row) for row in rows.tolist()]
         self._seen: dict[tuple[str | None, str, str], int] = {}
         self._many = len(focus) > 1
-        nodes, places = {r.node for r in self.records}, {r.place for r in self.records if r.step == "delivered"}
-        reach = (self.records[0].time, self.records[-1].time) if self.records else window
-        around = history.of(
-            ("crashed", "restarted", "paused", "resumed", "assigned", "expelled"), from_s=reach[0], to_s=reach[1] + 1e-9
-        )
-        befell = [r for r in around if (r.place in places if r.step == "assigned" else r.node in nodes)]
-        told = [(self._step(record), record) for record in sorted([*self.records, *befell], key=lambda r: r.time)]
+        told = [(self._step(record), record) for record in (history.record_at(row) for row in self._rows(rows))]
         self._found = [(weight, number, Step(record.time, lane, text))
                        for number, ((weight, lane, text), record) in enumerate(told) if text]  # fmt: skip
+
+    def _rows(self, rows: np.ndarray) -> list[int]:
+        """The rows of the focus, and between them those of what befell the nodes and partitions that had it."""
+        if not len(rows):
+            return []
+        nodes, places = {r.node for r in self.records}, {r.place for r in self.records if r.step == "delivered"}
+        befell = [
+            code
+            for code, what in enumerate(self.history.whats)
+            if what.step in _BEFELL and (what.place in places if what.step == "assigned" else what.node in nodes)
+        ]
+        between = np.arange(rows[0], rows[-1] + 1)
+        return np.union1d(rows, between[np.isin(self.history.what[between], befell)]).tolist()
 
     @property
     def steps(self) -> list[Step]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 STRIPS_MAX, SHOWN = 9, 8
 """With more partitions than the first, only the worst few are shown."""
-LEFT, RIGHT, PITCH, FILL, OWNER = 116, 752, 62, 38, 12
+LEFT, RIGHT, PITCH, FILL, OWNER = 134, 752, 62, 38, 12
 """Pixels: the panels' sides, from strip to strip, the height of the filling, the height of the owner's bar."""
 _KEYS = (
     ("bar", "flow", "events waiting"),
@@ -29,9 +29,8 @@ _KEYS = (
 
 def lag(history: History, group: str | None = None) -> Figure:
     """The backlog of each partition of one group over time; the group that was furthest behind, unless named."""
-    groups = consumers_of(history)
-    if group is None:
-        group = max(groups, key=lambda name: measures.lag_most(history, name) or 0.0, default=None)
+    groups = consumers_of(history, group)
+    group = max(groups, key=lambda name: measures.lag_most(history, name) or 0.0, default=None)
     start, end = measures.span(history)
     if group is None or end <= start:
         return empty("Nobody reads a log in this run", "There is no lag to show.")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from matplotlib.colors import to_rgb
+
 from evsim.view import brush
 from evsim.view.scene import Hop, Moment, Scene, Work
 from evsim.view.sheet import MONO, Sheet, seconds, shorten
@@ -31,6 +34,8 @@ def draw_lanes(sheet: Sheet, scene: Scene, steps: list[Step], pitch: float, bott
         sheet, axes, scene, heights, (876 - left) / (high - low), [(x, y * pitch) for x, y in discs.values()], pitch
     )
     _outages(sheet, axes, scene, heights, (876 - left) / (high - low))
+    if not scene.arrows_shown:
+        _activity(sheet, axes, scene, heights)
     seen = [work for work in scene.works if work.lane in heights and work.end_s >= low and work.start_s <= high]
     for work in (work for work in seen if work.event in scene.focus):
         _work(sheet, axes, work, heights[work.lane], high - low)
@@ -65,6 +70,24 @@ def _name_lanes(sheet: Sheet, axes: Any, scene: Scene, heights: dict[str, float]
             words.remove()
 
 
+def _activity(sheet: Sheet, axes: Any, scene: Scene, heights: dict[str, float]) -> None:
+    """Too many events for arrows: the more went on in a lane, the darker it is."""
+    low, high = scene.window
+    counts = scene.activity()
+    most = max(1, *(int(values.max()) for values in counts.values()))
+    working = {work.lane for work in scene.works if work.kind != "wait"} if scene.others_shown else set()
+    for lane, values in counts.items():
+        if lane in working:
+            continue
+        shade = np.empty((1, len(values), 4))
+        shade[..., :3] = to_rgb(sheet.colour["flow"])
+        shade[..., 3] = np.where(values > 0, 0.12 + 0.45 * values / most, 0.0)
+        y = heights[lane]
+        axes.imshow(shade, extent=(low, high, y + 0.19, y - 0.19), aspect="auto", interpolation="nearest", zorder=1.8)
+    axes.set_xlim(low, high)
+    axes.set_ylim(scene.units - 0.35, -0.55)
+
+
 def _ownership(
     sheet: Sheet,
     axes: Any,
@@ -91,7 +114,7 @@ def _ownership(
         near = [other - 10 - x for other, level in discs if abs(level - (y + 0.53) * pitch) < 14 and other + 10 > x]
         room = min([room, *near])
         names = [place.rpartition("/")[2] for place in places]
-        for told in (f"owns {', '.join(places)}", f"owns {', '.join(names)}", f"owns {len(names)}"):
+        for told in (f"owns {', '.join(names)}", f"owns {len(names)}"):
             if brush.inside(sheet, axes, begin + 4 / pixel, y + 0.53, told, room, "soft") is not None:
                 break
 
@@ -164,7 +187,7 @@ def _hops(sheet: Sheet, axes: Any, scene: Scene, heights: dict[str, float]) -> N
     low, high = scene.window
     for hop in scene.hops:
         way = _ends(hop, heights)
-        if hop.event not in scene.focus and not scene.arrows_shown:
+        if hop.kind == "first" and hop.event not in scene.focus and not scene.arrows_shown:
             continue
         if way is not None and hop.end_s >= low and hop.start_s <= high:
             drawn.setdefault((hop.kind, hop.event in scene.focus), []).append(way)

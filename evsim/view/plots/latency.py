@@ -46,7 +46,7 @@ def latency(history: History, group: str | None = None, *, theory: bool = True) 
 
 def latency_of(histories: Sequence[History], group: str | None = None, *, theory: bool = True) -> Figure:
     """The same of several runs of one scenario, pooled, with a 95 % band over their seeds."""
-    names: list[str | None] = [group] if group is not None else [*groups_of(histories[0])] if histories else []
+    names: list[str | None] = [*groups_of(histories[0], group)] if histories else []
     if len(names) > len(ROLES):
         names = [None]
     found = [_series(histories, name, theory) for name in names]

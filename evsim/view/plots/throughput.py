@@ -40,7 +40,7 @@ def throughput(history: History, group: str | None = None) -> Figure:
     failed = measures.rate_series(history, "failed", bins)
     flows = _flows(history, group, bins)
     faults = faults_of(history, end)
-    reading = [name for name in consumers_of(history) if group in {None, name}]
+    reading = consumers_of(history, group)
     worst = max(reading, key=lambda name: measures.backlog_most(history, name) or 0, default=None)
     caught = catch_up(history, worst, faults[0].start_s if faults else start) if worst is not None else None
     facts = _facts(history, group, flows, faults, worst, caught)
@@ -59,8 +59,8 @@ def throughput(history: History, group: str | None = None) -> Figure:
 
 def _flows(history: History, group: str | None, bins: int) -> list[Flow]:
     """One for each group; all together when they are too many to be told apart."""
-    names = [group] if group is not None else groups_of(history)
-    reading = consumers_of(history)
+    names: list[str | None] = [*groups_of(history, group)]
+    reading = consumers_of(history, group)
     found = []
     for name in names if len(names) <= len(ROLES) else [None]:
         waits = name in reading or (name is None and bool(reading))
@@ -93,6 +93,9 @@ def _facts(
         title = f"backlog of {worst}" if len(flows) > 1 else "backlog"
         facts[title] = f"{count(caught.most, 'event')} at most, at {si(caught.most_at_s, 's')}"
         facts["lag"] = f"{si(measures.lag_most(history, worst), 's')} at most"
+    lost = len(measures.lost(history, group))
+    if lost:
+        facts["lost"] = f"{grouped(lost)}, {share(lost, sent)} of all"
     facts["faults"] = "; ".join(map(str, faults)) or "none"
     if faults and caught is not None:
         facts["caught up"] = _caught_up(caught, _last_end(history, faults))
@@ -117,6 +120,11 @@ def _claim(history: History, group: str | None, worst: str | None, caught: Catch
     if caught is None or worst is None:
         return f"{rate(came)} came in, {rate(done)} were handled"
     most, lasting = grouped(caught.most), [fault for fault in faults if not fault.moments]
+    lost = len(measures.lost(history, worst))
+    if not done:
+        return f"{rate(came)} came in, and nothing was handled"
+    if lost and not lasting:
+        return f"{count(lost, 'event')} of {grouped(measures.published(history, worst))} never reached a handler"
     if caught.most <= 1:
         return f"Nothing piled up: {rate(came)} came in and each event was handled at once"
     if lasting and caught.most > 2 * max(caught.before, 1):

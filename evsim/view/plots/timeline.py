@@ -23,13 +23,15 @@ _KEYS: tuple[tuple[str, str, str, str], ...] = (
     ("done", "bar", "done", "work"),
     ("cut", "pale", "done", "work cut off"),
     ("open", "pale", "done", "asked, unanswered"),
-    ("hatched", "hatch", "again", "again, or skipped"),
+    ("hatched", "hatch", "again", "repeated"),
     ("effect", "diamond", "undo", "effect"),
     ("commit", "tick", "ink", "acknowledged"),
     ("wait", "dot", "wait", "waiting"),
     ("ignored", "open", "wait", "nothing to do"),
 )
 _KEYS_MAX = 8
+_FINE = {"wait", "ignored"}
+"""Shown of the focus only."""
 
 
 def timeline(history: History, *names: str, from_s: float | None = None, to_s: float | None = None) -> Figure:
@@ -41,7 +43,7 @@ def timeline(history: History, *names: str, from_s: float | None = None, to_s: f
         return empty("Nothing was published in this run", "There is no event to follow.")
     focus, title = _focus(history, names, windowed=from_s is not None or to_s is not None)
     scene = Scene(history, focus, _window(history, focus, from_s, to_s))
-    telling = Telling(history, focus, scene.window)
+    telling = Telling(history, focus)
     low, high = scene.window
     facts = _facts(history, focus, telling) if focus else _window_facts(scene)
     seed = history.meta.get("seed")
@@ -103,37 +105,47 @@ def _facts(history: History, focus: list[int], telling: Telling) -> dict[str, st
 
 
 def _window_facts(scene: Scene) -> dict[str, str]:
-    hops = [hop.kind for hop in scene.hops]
     return {
         "events": grouped(scene.others),
-        "redelivered or doubled": str(hops.count("again")),
-        "lost": str(hops.count("lost")),
+        "redelivered": grouped(len(scene.again)),
+        "lost or refused": grouped(len(scene.lost)),
     }
 
 
 def _window_claim(scene: Scene, low: float, high: float) -> str:
+    when = f"from {si(low, 's')} to {si(high, 's')}"
     if not scene.others:
-        return f"Nothing happened from {si(low, 's')} to {si(high, 's')}"
-    return f"{count(scene.others, 'event')} from {si(low, 's')} to {si(high, 's')}"
+        return f"Nothing happened {when}"
+    odd = [(len(scene.again), "redelivered"), (len(scene.lost), "lost or refused")]
+    wrong = "".join(f", {grouped(number)} {word}" for number, word in odd if number)
+    return f"{count(scene.others, 'event')} {when}{wrong}"
 
 
 def _subtitle(scene: Scene, title: str, focused: bool) -> str:
     low, high = scene.window
-    others = f"thin: {count(scene.others, 'other event')}" if focused else "Every event is drawn"
+    of = f"{si(high - low, 's')} of the run"
+    if not focused:
+        return f"{'Every event is drawn' if scene.arrows_shown else 'Shaded; one by one only what went wrong'}. {of}"
+    others = f"thin: {count(scene.others, 'other event')}" if scene.others else "nothing else nearby"
     if not scene.others_shown:
-        others = f"{count(scene.others, 'other event')} not drawn"
+        others = f"shade: how much went on, {count(scene.others, 'other event')}"
     elif not scene.arrows_shown:
         others = f"pale: the work on {count(scene.others, 'other event')}"
-    return f"{f'Thick: {title}; ' if focused else ''}{others}. {si(high - low, 's')} of the run"
+    return f"Thick: {title}; {others}. {of}"
 
 
 def _keys(scene: Scene) -> tuple[Key, ...]:
     """Only what is there to see."""
     low, _ = scene.window
-    there = {hop.kind for hop in scene.hops if hop.end_s >= low}
-    there |= {work.kind for work in scene.works if work.end_s >= low}
+    drawn = scene.focus if not scene.arrows_shown else {hop.event for hop in scene.hops}
+    odd = {"again", "lost", "refused"}
+    there = {hop.kind for hop in scene.hops if hop.end_s >= low and (hop.event in drawn or hop.kind in odd)}
+    kinds = {work.kind for work in scene.works if work.end_s >= low and (work.event in drawn or work.kind not in _FINE)}
+    there |= kinds - {"wait"} | (
+        {"wait"} if any(w.kind == "wait" and w.event in scene.focus for w in scene.works) else set()
+    )
     there |= {"lost"} if "refused" in there or any(outage.step == "crashed" for outage in scene.outages()) else set()
-    there |= {"hatched"} if "skipped" in there or any(work.kind == "again" for work in scene.works) else set()
-    there |= {"commit"} if scene.commits else set()
-    there |= {"effect"} if scene.effects else set()
+    there |= {"hatched"} if kinds & {"skipped", "again"} else set()
+    there |= {"commit"} if any(moment.event in drawn for moment in scene.commits) else set()
+    there |= {"effect"} if any(moment.event in drawn for moment in scene.effects) else set()
     return tuple((glyph, role, label) for kind, glyph, role, label in _KEYS if kind in there)[:_KEYS_MAX]
