@@ -95,7 +95,7 @@ def _note(data: dict[str, Any], owned: list[str]) -> str:
             return f"partition{'s' if len(owned) > 1 else ''} {', '.join(owned)}" if owned else "no partition"
         case "service":
             given = part.get("availability", 1.0)
-            return f"there {share(given)} of the time" if given < 1 else "always there"
+            return f"there {share(given)}" if given < 1 else "always there"
     return ""
 
 
@@ -138,7 +138,7 @@ def _facts(graph: Graph, seed: object) -> dict[str, str]:
         elif data["kind"] == "log":
             facts[node] = f"{grouped(max(data['waiting'].values()))} waiting at most"
         elif data["kind"] == "service":
-            facts[node] = data["note"]
+            facts[node] = data["note"] + (" of the time" if data["note"].startswith("there") else "")
     services = sum(data["kind"] == "service" for _, data in graph.nodes(data=True))
     facts |= {"services": str(services)} if services else {}
     lost = sum(data["lost"] for *_, data in graph.edges(data=True))
