@@ -14,14 +14,13 @@ from shops import run
 
 from evsim.history import History
 from evsim.laws import Constant, Exponential, Zipf
-from evsim.sim.broker.log import Log
+from evsim.sim.broker.log import LiveLog, Log
 from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash, Join
 from evsim.sim.group import LiveGroup
 from evsim.sim.handling import Context, Handling
 from evsim.sim.member import LiveMember
 from evsim.sim.network import Link, LiveLink
-from evsim.sim.outlet import Outlet
 from evsim.sim.publisher import Publisher
 from evsim.view.checks import (
     at_least_once,
@@ -99,7 +98,13 @@ def commits_before_handling(patch):
 
 def scatters_keys(patch):
     """A key goes to any partition."""
-    patch.setattr(Outlet, "store_of", lambda self, stem, number: self._stores[int(self._any() * len(self._stores))])
+    original = LiveLog.chooser
+
+    def broken(self, node, message=None):
+        chosen = original(self, node, message)
+        return lambda stem, number: chosen(None, number)
+
+    patch.setattr(LiveLog, "chooser", broken)
 
 
 def overtakes_on_the_link(patch):

@@ -69,3 +69,11 @@ class Call(Wish):
 
 class Unavailable(Exception):
     """The service that was called did not answer."""
+
+
+class Reject(Exception):
+    """A handler raises this to have the message put aside and never brought again (nack without requeue)."""
+
+
+class Requeue(Exception):
+    """A handler raises this to have the message brought again (nack with requeue)."""

@@ -9,10 +9,10 @@ from pydantic import Field
 
 from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration
+from evsim.sim.broker.log import LiveLog
 from evsim.sim.group import LiveGroup
 from evsim.sim.handling import Handling
-from evsim.sim.member import LiveMember
-from evsim.sim.part import Part
+from evsim.sim.part import BROKERS, SOURCES, Part
 from evsim.value import Value
 
 if TYPE_CHECKING:
@@ -28,6 +28,34 @@ class Timed(Value):
     kind: Literal["timed"] = "timed"
 
 
+class Durable(Value):
+    """A subscription that a stream remembers (NATS JetStream's consumer; defaults are its own).
+
+    A message that is not acknowledged within ``ack_wait_s`` is given again, after the waits of ``backoff_s`` if there
+    are any, at most ``max_deliver`` times; at most ``max_ack_pending`` are in flight. ``deliver`` says where a new
+    subscription begins; with ``start_s`` it begins with what was stored from that time on.
+    """
+
+    ack_wait_s: float = Field(30.0, gt=0)
+    max_deliver: int | None = Field(None, ge=1)
+    max_ack_pending: int = Field(1000, ge=1)
+    backoff_s: tuple[float, ...] = ()
+    deliver: Literal["all", "new", "last", "last_per_subject", "by_start_time"] = "all"
+    start_s: float | None = Field(None, ge=0)
+    kind: Literal["durable"] = "durable"
+
+
+class Share(Value):
+    """A share group (Kafka's KIP-932): the records of a log given out one by one, each under a lock of ``lock_s``.
+
+    A record that has been given out ``delivery_limit`` times without being acknowledged is archived.
+    """
+
+    lock_s: float = Field(30.0, gt=0)
+    delivery_limit: int = Field(5, ge=1)
+    kind: Literal["share"] = "share"
+
+
 class Consumer(Part):
     """A consumer group: ``Consumer("billing", of="orders", members=4, service_s=Exponential(0.03))``.
 
@@ -39,6 +67,14 @@ class Consumer(Part):
     are handed over after ``rebalance_s``. ``turnaround_s`` is the time from an acknowledgement to the next fetch.
     ``context`` names the bounded context that the consumer belongs to. What handlers emit goes to ``to``, which is
     ``of`` when not given; what they fail on goes to ``dead_letter``.
+
+    On a log: ``protocol`` is how a group shares the partitions out anew, ``"eager"`` (all stop) or ``"cooperative"``
+    (only what moves stops); ``static`` members keep their name over a restart (Kafka's ``group.instance.id``); one that
+    does not fetch again within ``poll_interval_s`` is out (``max.poll.interval.ms``); ``isolation`` is what is seen of
+    transactions; ``share`` makes it a share group.
+    On brokers that push: ``prefetch`` is the most messages in hand that are not acknowledged, None for no limit;
+    ``nack`` is what a failing handler leads to; ``priority`` is the consumer's. ``subjects`` are the patterns that it
+    listens to, ``durable`` has a stream remember how far it has come.
     """
 
     name: str
@@ -48,7 +84,7 @@ class Consumer(Part):
     service_s: Duration = Constant(0.0)
     on: Mapping[str, Handler] | None = None
     types: tuple[str, ...] | None = None
-    prefetch: int = Field(1, ge=1, le=1_000_000)
+    prefetch: int | None = Field(1, ge=1, le=1_000_000)
     commit: Literal["after", "before", "batch"] | Timed = "after"
     session_timeout_s: float = Field(45.0, gt=0)
     rebalance_s: float = Field(0.0, ge=0)
@@ -59,8 +95,17 @@ class Consumer(Part):
     outbox: bool = False
     dead_letter: str | None = None
     context: str | None = None
+    nack: Literal["requeue", "reject"] | None = None
+    priority: int = 0
+    subjects: tuple[str, ...] | None = None
+    durable: Durable | None = None
+    share: Share | None = None
+    protocol: Literal["eager", "cooperative"] = "eager"
+    static: bool = True
+    poll_interval_s: float = Field(300.0, gt=0)
+    isolation: Literal["read_uncommitted", "read_committed"] = "read_uncommitted"
     kind: Literal["consumer"] = "consumer"
-    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"of": ("log",), "to": ("log",), "dead_letter": ("log",)}
+    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"of": SOURCES, "to": BROKERS, "dead_letter": BROKERS}
 
     @property
     def has_turnaround(self) -> bool:
@@ -103,32 +148,32 @@ class Consumer(Part):
 
 
 class LiveConsumer:
-    """A Consumer part at work: its group and its members."""
+    """A Consumer part at work: what its members share, and its members."""
 
     def __init__(self, world: World, value: Consumer) -> None:
         self.world, self.value, self.name = world, value, value.name
-        self.members: list[LiveMember] = []
+        self.members: list[Any] = []
         world.live[value.name] = self
 
     def start(self) -> None:
         """Let all members join."""
         world, value = self.world, self.value
-        log = world.find(value.of)
-        self.group = LiveGroup(world, value, log)
+        broker = world.find(value.of)
+        self.group = LiveGroup(world, value, broker) if isinstance(broker, LiveLog) else broker.subscribe(self)
         needs_handling = value.on is not None or value.types is not None or value.inbox or value.outbox
         self.handling = Handling(world, value, self.group) if needs_handling else None
         for number, name in enumerate(value.member_names, start=1):
             self._add(name, number)
         self.group.enroll(self.members)
 
-    def _add(self, name: str, number: int) -> LiveMember:
-        member = LiveMember(self.world, name, number, self.group, self.handling)
+    def _add(self, name: str, number: int) -> Any:
+        member = self.group.member(name, number, self.handling)
         self.members.append(member)
         if name == self.name:
             self.world.live[name] = self
         return member
 
-    def join(self) -> LiveMember:
+    def join(self) -> Any:
         """One more member joins the group."""
         number = max(member.number for member in self.members) + 1
         member = self._add(f"{self.name}-{number}", number)
@@ -142,6 +187,6 @@ class LiveConsumer:
         for member in self.members:
             member.traps.append(trap)
 
-    def nodes(self) -> list[LiveMember]:
+    def nodes(self) -> list[Any]:
         """The members: what a fault that names the whole part hits."""
         return self.members

@@ -9,14 +9,13 @@ from pydantic import Field
 
 from evsim.laws import Constant, Duration
 from evsim.sim.network import part_of_known
-from evsim.sim.part import Part
+from evsim.sim.part import BROKERS, NODES, Part
 
 if TYPE_CHECKING:
     from evsim.sim.network import LiveLink
     from evsim.sim.node import Node
     from evsim.sim.world import World
 
-NODES = ("publisher", "log", "consumer", "service")
 Named = Literal["delivered", "handled", "saved", "sent", "acked"]
 
 
@@ -318,7 +317,7 @@ class Drop(_OnLink):
 class Duplicate(_OnLink):
     """``Duplicate("shop", "orders", share=0.01)``: this share arrives twice (a publisher's blind retry).
 
-    Only on the way into a log: what a log sends carries its offset, and a consumer knows it when it comes twice.
+    Only on the way into a broker: what a log sends carries its offset, and a consumer knows it when it comes twice.
     """
 
     start: str
@@ -329,11 +328,11 @@ class Duplicate(_OnLink):
     kind: Literal["duplicate"] = "duplicate"
 
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
-        """The end must be a log."""
+        """The end must be a broker."""
         yield from super().check(parts)
         end = parts.get(self.end)
-        if end is not None and end.kind != "log":
-            yield f"{self.title}: only what is sent to a log can be doubled, but {self.end!r} is a {end.kind}"
+        if end is not None and end.kind not in BROKERS:
+            yield f"{self.title}: only what is sent to a broker can be doubled, but {self.end!r} is a {end.kind}"
 
     def at_work(self, world: World, link: LiveLink) -> Any:
         """The fault at work on one link."""

@@ -8,37 +8,39 @@ within ``session_timeout_s`` finds its partitions as it left them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from evsim.sim.broker.base import Shared
 from evsim.sim.broker.log import LiveLog, Partition
+from evsim.sim.member import LiveMember
 
 if TYPE_CHECKING:
     from evsim.sim.consumer import Consumer
-    from evsim.sim.member import Cursor, LiveMember
+    from evsim.sim.handling import Handling
+    from evsim.sim.member import Cursor
     from evsim.sim.world import World
 
 
-class LiveGroup:
+class LiveGroup(Shared):
     """The group of one Consumer part at one log. All that it holds is durable."""
 
     def __init__(self, world: World, value: Consumer, log: LiveLog) -> None:
-        self.world, self.value, self.log = world, value, log
+        super().__init__(world, value)
+        self.log = log
         self.members: dict[str, LiveMember] = {}
         self.owners: list[LiveMember | None] = [None] * len(log.partitions)
         self.committed = [partition.end for partition in log.partitions]
         self.generation = 0
-        self.disk: dict[str, Any] = {}
-        self.inbox: set[str] = set()
-        self.outbox: list[int] = []
-        self.attempts: dict[tuple[int, int], int] = {}
-        self.watchers: dict[int, Any] = {}
-        self.emitted = 0
         self._present: list[LiveMember] = []
         self._preparing = False
         self._assigning = 0
-        log.subscribe(self)
+        log.enlist(self)
 
     # ---------------------------------------------------------------- membership
+
+    def member(self, name: str, number: int, handling: Handling | None) -> LiveMember:
+        """A new member of this group, which has not joined yet."""
+        return LiveMember(self.world, name, number, self, handling)
 
     def enroll(self, members: list[LiveMember]) -> None:
         """Let the first members join together: one assignment for all."""
@@ -163,12 +165,6 @@ class LiveGroup:
         first = max(start, base)
         record_run(self.world.now, cursor.acked, events[first - base : upto - base], first)
         return True
-
-    def tell(self, event: int) -> None:
-        """Somebody may have waited until this event was handled."""
-        watcher = self.watchers.pop(event, None)
-        if watcher is not None:
-            watcher(event)
 
     def miss(self, partition: Partition, gone: int) -> None:
         """Retention is about to delete the oldest ``gone`` events: record those that this group has not come to."""

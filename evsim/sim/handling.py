@@ -16,10 +16,13 @@ from evsim.sim.outlet import Outlet
 from evsim.sim.rules import broken_rules
 
 if TYPE_CHECKING:
+    from evsim.sim.broker.base import Shared
     from evsim.sim.consumer import Consumer
-    from evsim.sim.group import LiveGroup
     from evsim.sim.member import LiveMember
+    from evsim.sim.worker import LiveWorker
     from evsim.sim.world import World
+
+    Member = LiveMember | LiveWorker
 
 _OWN_KEY: Any = object()
 _SCALARS = (str, int, float, bool, type(None))
@@ -73,7 +76,7 @@ class State(MutableMapping[str, Any]):
 class Context:
     """What a handler may do; see ``evsim.patterns.handler``."""
 
-    def __init__(self, handling: Handling, member: LiveMember, index: int) -> None:
+    def __init__(self, handling: Handling, member: Member, index: int) -> None:
         self._handling, self._member, self._index = handling, member, index
         self.event = handling.world.history.event_at(index)
         self.state = State(handling.group.disk)
@@ -92,8 +95,7 @@ class Context:
     @property
     def attempt(self) -> int:
         """How often this event has been delivered to the group, this time included."""
-        cursor = self._member.cursor
-        return self._handling.group.attempts.get((cursor.partition.index, cursor.position), 1)
+        return self._member.attempt
 
     def effect(self, name: str, **facts: Any) -> None:
         """Act on the outside world, at once; it cannot be undone."""
@@ -118,7 +120,7 @@ class Context:
 class Handling:
     """How the members of one consumer handle events: the same five steps for all."""
 
-    def __init__(self, world: World, value: Consumer, group: LiveGroup) -> None:
+    def __init__(self, world: World, value: Consumer, group: Shared) -> None:
         self.world, self.value, self.group = world, value, group
         self._outlets: dict[tuple[str, str], Outlet] = {}
         self._templates: dict[tuple[str, str | None], int] = {}
@@ -126,16 +128,15 @@ class Handling:
 
     # ---------------------------------------------------------------- before
 
-    def skips(self, member: LiveMember, event: int) -> bool:
+    def skips(self, member: Member, event: int) -> bool:
         """Whether there is nothing to do for this event: not our type, or known already."""
         history = self.world.history
         if not self.value.takes(history.type_of(event)):
             return True
-        spot = (member.cursor.partition.index, member.cursor.position)
-        self.group.attempts[spot] = self.group.attempts.get(spot, 0) + 1
+        member.count_attempt()
         return self.value.inbox and history.id_of(event) in self.group.inbox
 
-    def begin(self, member: LiveMember, index: int) -> None:
+    def begin(self, member: Member, index: int) -> None:
         """Call the handler; one that is ``async`` is stepped on simulated time."""
         context = Context(self, member, index)
         handler = (self.value.on or {}).get(context.event.type)
@@ -152,7 +153,7 @@ class Handling:
         else:
             self._handled(member, index, context)
 
-    def _drive(self, member: LiveMember, index: int, context: Context, coroutine: Any, answer: Any) -> None:
+    def _drive(self, member: Member, index: int, context: Context, coroutine: Any, answer: Any) -> None:
         """Step a waiting handler until it waits again or is done."""
         try:
             wish = coroutine.throw(answer) if isinstance(answer, Exception) else coroutine.send(answer)
@@ -180,17 +181,19 @@ class Handling:
             coroutine.close()
             self._failed(member, index, TypeError("a handler may await only ctx.sleep(...) and ctx.call(...)"))
 
-    def _failed(self, member: LiveMember, index: int, problem: Exception) -> None:
+    def _failed(self, member: Member, index: int, problem: Exception) -> None:
         """A handler raised: put the event aside when there is a place for it, else stop the run and say where."""
         self.world.record(self.world.now, member.cursor.failed, index, member.cursor.position)
         if self.value.dead_letter is None:
+            if member.refuse(problem):
+                return
             raise HandlerFailed(self._sentence(member, index, problem)) from problem
         code = self.world.history.code("dead_lettered", member.name, self.value.dead_letter)
         self.world.record(self.world.now, code, index, member.cursor.position)
         self.outlet(member, self.value.dead_letter).forward(index)
         member.finish()
 
-    def _sentence(self, member: LiveMember, index: int, problem: Exception) -> str:
+    def _sentence(self, member: Member, index: int, problem: Exception) -> str:
         frames = [
             f for f in traceback.extract_tb(problem.__traceback__) if "/evsim/sim/" not in f.filename.replace("\\", "/")
         ]
@@ -203,7 +206,7 @@ class Handling:
 
     # ---------------------------------------------------------------- the steps
 
-    def _handled(self, member: LiveMember, index: int, context: Context) -> None:
+    def _handled(self, member: Member, index: int, context: Context) -> None:
         cursor, group, record = member.cursor, self.group, self.world.record
         now, offset = self.world.now, cursor.position
         record(now, cursor.handled, index, offset)
@@ -228,12 +231,12 @@ class Handling:
             return
         member.finish()
 
-    def relay(self, member: LiveMember) -> None:
+    def relay(self, member: Member) -> None:
         """Send what the outbox holds and mark it as sent."""
         waiting, self.group.outbox = self.group.outbox, []
         self._publish(member, waiting)
 
-    def _publish(self, member: LiveMember, events: list[int]) -> None:
+    def _publish(self, member: Member, events: list[int]) -> None:
         if events:
             outlet = self.outlet(member, self.value.to or self.value.of)
             for event in events:
@@ -251,7 +254,7 @@ class Handling:
             self.world.now, template, self.group.emitted, number, cause, history.root_of(cause), data
         )
 
-    def outlet(self, member: LiveMember, target: str) -> Outlet:
+    def outlet(self, member: Member, target: str) -> Outlet:
         """The way from this member to a log."""
         outlet = self._outlets.get((member.name, target))
         if outlet is None:
@@ -269,10 +272,10 @@ class Handling:
 
     # ---------------------------------------------------------------- what befalls a member
 
-    def crashed(self, member: LiveMember) -> None:
+    def crashed(self, member: Member) -> None:
         """State that was not saved and events that were not sent were memory: they are gone with the member."""
 
-    def restarted(self, member: LiveMember) -> None:
+    def restarted(self, member: Member) -> None:
         """What the outbox still holds is sent first."""
         if self.value.outbox and self.group.outbox:
             self.relay(member)

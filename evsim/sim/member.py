@@ -95,7 +95,7 @@ class LiveMember(Node):
         self._ticket = 0
         self._due = -1.0
         self._left_s: float | None = None
-        self._prefetch = value.prefetch
+        self._prefetch = value.prefetch or 1_000_000
         self._log = group.log
         self._link = world.link(group.log.name, name)
         self._send = self._link.send
@@ -320,6 +320,20 @@ class LiveMember(Node):
     def trapped(self, step: str, event: int) -> bool:
         """Whether a fault was waiting at this step, and has struck."""
         return any(trap.springs(step, self, event) for trap in self.traps)
+
+    @property
+    def attempt(self) -> int:
+        """How often the event in hand has been delivered to the group, this time included."""
+        return self.group.attempts.get((self.cursor.partition.index, self.cursor.position), 1)
+
+    def count_attempt(self) -> None:
+        """The event in hand is delivered to the group once more."""
+        spot = (self.cursor.partition.index, self.cursor.position)
+        self.group.attempts[spot] = self.group.attempts.get(spot, 0) + 1
+
+    def refuse(self, problem: Exception) -> bool:
+        """A log knows no nack: False."""
+        return False
 
     def finish(self) -> None:
         """The event is dealt with: move the position, acknowledge by the policy, turn to the next."""

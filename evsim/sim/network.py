@@ -10,7 +10,7 @@ from simpy.events import NORMAL
 
 from evsim.history import part_of
 from evsim.laws import Constant, Duration
-from evsim.sim.part import Part
+from evsim.sim.part import NODES, Part
 
 if TYPE_CHECKING:
     from evsim.sim.world import World
@@ -42,9 +42,8 @@ class Link(Part):
 
     def check(self, parts: Any) -> Any:
         """Both ends must exist."""
-        known = ("publisher", "log", "consumer", "service")
         for field in ("start", "end"):
-            yield from self.refer(field, part_of_known(getattr(self, field), parts), known, parts)
+            yield from self.refer(field, part_of_known(getattr(self, field), parts), NODES, parts)
 
     def build(self, world: World) -> None:
         """A link comes to life with the first event that needs it."""

@@ -13,6 +13,19 @@ if TYPE_CHECKING:
     from evsim.sim.world import World
 
 
+BROKERS = ("log", "queue", "exchange", "pubsub", "webhook", "stream")
+"""The kinds of part that one can publish to."""
+
+SOURCES = ("log", "queue", "pubsub", "webhook", "stream")
+"""The kinds of part that one can consume from."""
+
+SERVICES = ("service", "cache")
+"""The kinds of part that one can ask and that answer."""
+
+NODES = ("publisher", *BROKERS, "consumer", "router", "wiretap", *SERVICES)
+"""The kinds of part that lie at an end of a link, and that a fault can hit."""
+
+
 class Part(Value):
     """A building block. ``build`` starts what a user could write as well; a part is never changed by a run."""
 

@@ -12,9 +12,10 @@ from simpy.events import NORMAL
 from evsim.history import split_key
 from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration, Exponential, Zipf
+from evsim.sim.broker.base import Message
 from evsim.sim.node import Node
 from evsim.sim.outlet import Outlet
-from evsim.sim.part import Part
+from evsim.sim.part import BROKERS, SERVICES, Part
 from evsim.sim.profile import Profile, Rate, arrivals
 from evsim.sim.rules import broken_rules
 
@@ -36,7 +37,8 @@ class Publisher(Part):
     ``key``: ``"own"`` gives each event a key of its own (``order-1``, ``order-2``…; ``order-app-1`` where an earlier
     publisher has taken the plain ones), a ``Zipf`` law draws it, None leaves it out, any other text is the key of
     all. ``data`` gives the payload: constants, or laws to draw from.
-    ``count`` ends after that many events. ``context`` names the bounded context that the publisher belongs to.
+    ``count`` ends after that many events. ``message`` gives the properties of the messages, such as a routing key, for
+    brokers that look at them. ``context`` names the bounded context that the publisher belongs to.
     """
 
     name: str
@@ -54,8 +56,9 @@ class Publisher(Part):
     speed: float = Field(1.0, gt=0)
     version: int = Field(1, ge=1)
     context: str | None = None
+    message: Message = Message()
     kind: Literal["publisher"] = "publisher"
-    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"to": ("log", "service"), "awaits": ("consumer",)}
+    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"to": (*BROKERS, *SERVICES), "awaits": ("consumer",)}
 
     def model_post_init(self, _: Any, /) -> None:
         """Exactly one way to say how often; a type that is one."""
@@ -69,12 +72,12 @@ class Publisher(Part):
         """What is wrong with this publisher among these parts."""
         yield from super().check(parts)
         target = parts.get(self.to)
-        if target is not None and target.kind == "log" and self.replay is None:
+        if target is not None and target.kind in BROKERS and self.replay is None:
             for problem in broken_rules(self.type, self.name, self.context, self.to, parts):
                 yield f"{self.title}: {problem}"
         if self.awaits is not None and self.clients is None:
             yield f"{self.title}: 'awaits' is for clients that wait; give clients= and think_s= too"
-        if target is not None and target.kind == "service" and self.replay is not None:
+        if target is not None and target.kind in SERVICES and self.replay is not None:
             yield f"{self.title}: a dataset can be replayed into a log only, but {self.to!r} is a service"
 
     def build(self, world: World) -> LivePublisher:
@@ -131,12 +134,12 @@ class LivePublisher(Node):
         value, world = self.value, self.world
         self._record, self._new_event = world.record, world.history.new_event
         self._target = world.find(value.to)
-        self._sync = not hasattr(self._target, "partitions")
+        self._sync = hasattr(self._target, "ask")
         self._code = world.history.code("published", self.name, value.to)
         self._draw_data = self._payload()
         self._prepare_key()
         if not self._sync:
-            self._outlet = Outlet(world, self.name, self._target)
+            self._outlet = Outlet(world, self.name, self._target, value.message)
             self._store_of = self._outlet.store_of
             self._send = world.link(self.name, value.to).send
         if value.replay is not None:

@@ -6,6 +6,7 @@ key always goes to the same partition; committed offsets belong to the group and
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
@@ -97,10 +98,25 @@ class LiveLog(Node):
         self.partitions = [Partition(self, index) for index in range(value.partitions)]
         self.partitioner = Partitioner(value.partitions)
         self.groups: list[LiveGroup] = []
+        self._stores = [partition.store for partition in self.partitions]
         self.retains = value.retention_s is not None or value.retention_events is not None
         world.live[value.name] = self
 
-    def subscribe(self, group: LiveGroup) -> None:
+    def chooser(self, node: str, _message: Any = None) -> Callable[[str | None, int], Callable[[int], None]]:
+        """What stores an event with this key, given as stem and number, in its partition.
+
+        The producer chooses the partition, as Kafka's does: murmur2 of the key, or any partition when there is no key
+        (Kafka's sticky partitioner keeps to one until a batch is full; here a batch is one event).
+        """
+        stores, of = self._stores, self.partitioner.of
+        anyone = self.world.chance.uniforms(f"{node} spread over {self.name}")
+
+        def store_of(stem: str | None, number: int) -> Callable[[int], None]:
+            return stores[of(stem, number)] if stem is not None else stores[int(anyone() * len(stores))]
+
+        return store_of
+
+    def enlist(self, group: LiveGroup) -> None:
         """Tell this group of every event that is stored from now on."""
         self.groups.append(group)
         for partition in self.partitions:
