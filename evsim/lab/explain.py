@@ -39,14 +39,15 @@ def offered(consumer: Consumer, parts: tuple[Any, ...]) -> float:
 
 
 def capacity(consumer: Consumer, parts: tuple[Any, ...]) -> float:
-    """Events a second that the members can handle when all are busy; a partition feeds one member only."""
+    """Events a second that the members can handle when all are busy; in a group a partition feeds one member only."""
     busy_s = consumer.service_s.mean + consumer.turnaround_s.mean
     return _workers(consumer, parts) / busy_s if busy_s else float("inf")
 
 
 def _workers(consumer: Consumer, parts: tuple[Any, ...]) -> int:
-    log = named(parts)[consumer.of]
-    return min(consumer.members, log.partitions if isinstance(log, Log) else 1)
+    source = named(parts)[consumer.of]
+    in_a_group = isinstance(source, Log) and consumer.share is None
+    return min(consumer.members, source.partitions) if in_a_group else consumer.members
 
 
 def rate(events: float) -> str:
