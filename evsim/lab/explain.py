@@ -46,8 +46,9 @@ def capacity(consumer: Consumer, parts: tuple[Any, ...]) -> float:
 
 def _workers(consumer: Consumer, parts: tuple[Any, ...]) -> int:
     source = named(parts)[consumer.of]
-    in_a_group = isinstance(source, Log) and consumer.share is None
-    return min(consumer.members, source.partitions) if in_a_group else consumer.members
+    if isinstance(source, Log) and consumer.share is None:
+        return min(consumer.members, source.partitions)
+    return consumer.members
 
 
 def rate(events: float) -> str:

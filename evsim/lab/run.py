@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from evsim.errors import BadScenario, shown
 from evsim.lab.progress import interruptible, watched
 from evsim.lab.text import Lines, Text
+from evsim.sim.ties import ShuffledWorld
 from evsim.sim.world import World
 from evsim.view import measures
 from evsim.view.words import count, grouped, rate, share, si
@@ -25,9 +26,9 @@ if TYPE_CHECKING:
 class Session:
     """A run under way: ``run_until`` a time, ``step`` once, look at ``history``; ``finish`` gives the run."""
 
-    def __init__(self, scenario: Scenario, seed: int) -> None:
-        self.scenario, self.seed = scenario, seed
-        self.world = World(seed=seed, load=_script)
+    def __init__(self, scenario: Scenario, seed: int, ties: int = 0) -> None:
+        self.scenario, self.seed, self.ties = scenario, seed, ties
+        self.world = ShuffledWorld(ties, seed=seed, load=_script) if ties else World(seed=seed, load=_script)
         self.history = self.world.history
         self.history.meta.update(scenario=scenario.name, scenario_digest=scenario.digest(), seed=seed)
         self.world.build(scenario.parts)
@@ -69,7 +70,7 @@ class Session:
         asked = self.now if interrupted_at is None else self._asked
         self.world.close()
         self.history.meta.update(until_s=asked, interrupted=interrupted_at is not None)
-        return Run(self.scenario, self.seed, asked, self.history, interrupted_at)
+        return Run(self.scenario, self.seed, asked, self.history, interrupted_at, self.ties)
 
     def _refuse_when_finished(self) -> None:
         if self._finished:
@@ -98,9 +99,16 @@ class Run:
     """What came of a scenario and a seed: everything is read from ``history``."""
 
     def __init__(
-        self, scenario: Scenario, seed: int, until_s: float, history: History, interrupted_at: float | None = None
+        self,
+        scenario: Scenario,
+        seed: int,
+        until_s: float,
+        history: History,
+        interrupted_at: float | None = None,
+        ties: int = 0,
     ) -> None:
         self.scenario, self.seed, self.until_s, self.history = scenario, seed, until_s, history
+        self.ties = ties
         self.interrupted_at = interrupted_at
 
     @property

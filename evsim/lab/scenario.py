@@ -139,9 +139,12 @@ class Scenario:
 
     # ---------------------------------------------------------------- runs
 
-    def start(self, seed: int) -> Session:
-        """A run in your hand, at time 0: advance it, step it, finish it."""
-        return Session(self.check(), seed)
+    def start(self, seed: int, ties: int = 0) -> Session:
+        """A run in your hand, at time 0: advance it, step it, finish it.
+
+        ``ties`` above 0 names the chance that shuffles what happens at the same moment, 0 leaves the order as it is.
+        """
+        return Session(self.check(), seed, ties)
 
     def run(self, until_s: float, seed: int, progress: bool | None = None) -> Run:
         """Run from 0 to ``until_s`` seconds of simulated time; equal seeds give equal histories.

@@ -1,8 +1,9 @@
 """A line of text that names a run, so that anybody can run it again bit for bit.
 
 ``hello~s7~60~4f1ca09e2b71`` is the scenario *hello* of the catalogue with seed 7 for 60 seconds, whose history has a
-digest that begins 4f1ca09e2b71. Any other scenario is packed into the token itself (``p.`` and base64), or, where its
-functions live in a notebook, only named by its digest (``n.``): then the notebook must replay it.
+digest that begins 4f1ca09e2b71; ``s7t5`` would have what is simultaneous shuffled by 5. Any other scenario is packed
+into the token itself (``p.`` and base64), or, where its functions live in a notebook, only named by its digest
+(``n.``): then the notebook must replay it.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 LENGTH_MAX = 64 * 1024
 DIGITS = 12
 _SHAPE = re.compile(
-    r"(?P<which>[^~\s]+)~s(?P<seed>\d{1,20})~(?P<until>[0-9.e+-]{1,30})~(?P<digest>[0-9a-f]{12}|partial)"
+    r"(?P<which>[^~\s]+)~s(?P<seed>\d{1,20})(?:t(?P<ties>\d{1,20}))?~(?P<until>[0-9.e+-]{1,30})~(?P<digest>[0-9a-f]{12}|partial)"
 )
 _EXAMPLE = "hello~s7~60~4f1ca09e2b71"
 
@@ -40,6 +41,7 @@ class Token:
     seed: int
     until_s: float
     digest: str | None
+    ties: int = 0
 
     def scenario(self) -> Scenario:
         """The scenario that the token names or holds, or BadToken."""
@@ -61,7 +63,8 @@ class Token:
 def token_of(run: Run) -> str:
     """The token of a run; of one that was interrupted, the token of the whole run it is a part of."""
     digest = "partial" if run.interrupted else run.digest()[:DIGITS]
-    return f"{_which(run.scenario)}~s{run.seed}~{_number(run.until_s)}~{digest}"
+    ties = f"t{run.ties}" if run.ties else ""
+    return f"{_which(run.scenario)}~s{run.seed}{ties}~{_number(run.until_s)}~{digest}"
 
 
 def _number(until_s: float) -> str:
@@ -114,10 +117,10 @@ def parse(text: str) -> Token:
         until_s = float(match["until"])
     except ValueError:
         until_s = math.nan
-    seed = int(match["seed"])
-    if not 0 < until_s < math.inf or seed >= 2**64:
+    seed, ties = int(match["seed"]), int(match["ties"] or 0)
+    if not 0 < until_s < math.inf or max(seed, ties) >= 2**64:
         raise BadToken(f"the token asks for seed {seed} and {match['until']} seconds, which cannot be; copy it again")
-    return Token(match["which"], seed, until_s, None if match["digest"] == "partial" else match["digest"])
+    return Token(match["which"], seed, until_s, None if match["digest"] == "partial" else match["digest"], ties)
 
 
 @dataclass(frozen=True, repr=False)
@@ -151,6 +154,6 @@ def replay(text: str, scenario: Scenario | None = None, progress: bool | None = 
         raise BadToken(
             f"the token names another scenario than {scenario.name!r}, or one whose functions did something else"
         )
-    run = scenario.run(token.until_s, token.seed, progress)
+    run = scenario.start(token.seed, token.ties).run_until(token.until_s, progress and not token.ties).finish()
     same = None if token.digest is None or run.interrupted else run.digest().startswith(token.digest)
     return Replay(run, same, token.digest)
