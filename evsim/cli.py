@@ -1,4 +1,4 @@
-"""The command line: run, story, replay, check, list, datasets, lab.
+"""The command line: run, search, story, replay, check, list, datasets, lab.
 
 Exit codes: 0 all held, 1 a promise did not hold or a replay differs, 2 a scenario or file is wrong, 3 our mistake.
 """
@@ -81,6 +81,31 @@ def run(
         say(f"\n  token  {done.token}")
         say(f"  Next:  {story}")
     return BROKEN if any(verdict.state == "VIOLATED" for verdict in verdicts) else HELD
+
+
+@app.command()
+def search(
+    target: Target,
+    promise: Annotated[
+        list[str],
+        typer.Option(metavar="NAME[:WORDS]", help="What should hold, such as nothing_lost or every:order.placed."),
+    ],
+    budget: Annotated[int, typer.Option(min=1, metavar="N", help="How many schedules to try at most.")] = 2000,
+    until: Until = UNTIL_S,
+    seed: Seed = SEED,
+    json_: Json = False,
+) -> int:
+    """Look for faults that break a promise; make the schedule that does as small as can be."""
+    scenario, promises = _scenario(target), [_promise(text) for text in promise]
+    found = scenario.search(*promises, budget=budget, until_s=until, seed=seed, progress=False if json_ else None)
+    if json_:
+        facts = {"found": found.found, "tried": found.tried, "report": str(found)}
+        print(json.dumps(facts | ({"token": found.token} if hasattr(found, "token") else {}), indent=2))
+    else:
+        say(str(found), "red" if found.found else "green")
+        again = _command("replay", found.token) if hasattr(found, "token") else _command("run", target)
+        say(f"\n  Next:  {again}")
+    return BROKEN if found.found else HELD
 
 
 @app.command()

@@ -48,6 +48,9 @@ _ASKED = {
 """How the same steps read for one who asks a service and waits."""
 _AROUND = ("crashed", "restarted", "paused", "resumed", "expelled", "assigned")
 
+_LEAST_FIRST = ("stored", "pushed", "saved", "sent", "resumed", "skipped", "assigned", "handled", "acked", "restarted")
+"""What a short story leaves out first."""
+
 
 def tell(history: History, name: str) -> str:
     """The life of the event, order or flow called ``name``, a sentence a line, in order of time."""
@@ -61,6 +64,27 @@ def tell(history: History, name: str) -> str:
     if len(rows) > LINES_MAX:
         lines.append(f"… and {len(rows) - LINES_MAX} more records")
     return "\n".join(line for line in lines if line) or f"nothing was recorded about {name}"
+
+
+def brief(history: History, names: list[str], most: int) -> str:
+    """The same for several names, in at most ``most`` lines: what tells most is kept."""
+    mask = np.isin(history.event, [index for name in names for index in history.about(name)])
+    rows = np.flatnonzero(mask)
+    if not len(rows):
+        return ""
+    rows = np.union1d(rows, _around(history, rows))
+    teller = _Teller(history)
+    told = [(row, teller.line(row), history.whats[int(history.what[row])].step) for row in rows.tolist()]
+    for step in _LEAST_FIRST:
+        if len(told) <= most:
+            break
+        told = [each for each in told if each[2] != step]
+    lines = [line for _, line, _ in told]
+    if len(lines) <= most:
+        return "\n".join(lines)
+    half = most // 2
+    left_out = len(lines) - most + 1
+    return "\n".join([*lines[: most - half - 1], f"… {left_out} more lines …", *lines[-half:]])
 
 
 def _around(history: History, rows: np.ndarray) -> np.ndarray:

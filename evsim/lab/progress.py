@@ -6,13 +6,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from evsim.lab.text import WIDTH
 from evsim.sim.world import World
 
+T = TypeVar("T")
 PATIENCE_S = 0.5
 """A run that is over before this much real time shows no bar."""
 POINTS = 200
@@ -39,6 +40,17 @@ def watched(world: World, until_s: float, progress: bool | None = None) -> Itera
         yield
     finally:
         bar.close()
+
+
+def counted(things: Iterable[T], total: int, progress: bool | None = None) -> Iterator[T]:
+    """These things, with a bar that says how many are done."""
+    if not (somebody_watches() if progress is None else progress):
+        yield from things
+        return
+    from tqdm import tqdm
+
+    layout = "{percentage:3.0f} % |{bar}| {n} of {total} schedules, {remaining} left"
+    yield from tqdm(things, total=total, delay=PATIENCE_S, leave=False, file=sys.stdout, bar_format=layout, ncols=WIDTH)
 
 
 def somebody_watches() -> bool:

@@ -19,6 +19,7 @@ from evsim.sim.part import Part
 
 if TYPE_CHECKING:
     from evsim.lab.replicate import Replications
+    from evsim.lab.search import Covered, Found
     from evsim.lab.token import Replay
 
 
@@ -159,6 +160,12 @@ class Scenario:
         from evsim.lab.replicate import replicate
 
         return replicate(self.check(), n, until_s, first_seed, executor)
+
+    def search(self, *promises: Any, budget: int = 2000, until_s: float = 60.0, **settings: Any) -> Found | Covered:
+        """Look for a schedule (seed, faults, order) that breaks a promise, and shrink it; see ``evsim.lab.search``."""
+        from evsim.lab.search import search
+
+        return search(self, promises, budget=budget, until_s=until_s, **settings)
 
     def replay(self, token: str) -> Replay:
         """Run again what the token names, with the functions of this scenario, and say whether it is the same run."""
