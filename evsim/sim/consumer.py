@@ -160,11 +160,16 @@ class LiveConsumer:
         world, value = self.world, self.value
         broker = world.find(value.of)
         self.group = LiveGroup(world, value, broker) if isinstance(broker, LiveLog) else broker.subscribe(self)
-        needs_handling = value.on is not None or value.types is not None or value.inbox or value.outbox
-        self.handling = Handling(world, value, self.group) if needs_handling else None
+        self.handling = self.handling_of()
         for number, name in enumerate(value.member_names, start=1):
             self._add(name, number)
         self.group.enroll(self.members)
+
+    def handling_of(self) -> Handling | None:
+        """How the members handle an event, when there is more to it than time."""
+        value = self.value
+        needs_handling = value.on is not None or value.types is not None or value.inbox or value.outbox
+        return Handling(self.world, value, self.group) if needs_handling else None
 
     def _add(self, name: str, number: int) -> Any:
         member = self.group.member(name, number, self.handling)
