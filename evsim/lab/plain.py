@@ -12,8 +12,10 @@ from evsim.errors import BadScenario, shown
 from evsim.lab.handlers import HANDLERS
 from evsim.laws import Choice, Constant, Law
 from evsim.sim.broker.log import Log
+from evsim.sim.campaign import Campaign
 from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash, Delay, Drop, Duplicate, Join, Leave, Partition, Pause
+from evsim.sim.gray import Corrupt, Poison, Reorder, Slow
 from evsim.sim.network import Link
 from evsim.sim.part import Part
 from evsim.sim.publisher import Publisher
@@ -21,7 +23,9 @@ from evsim.sim.service import Service
 from evsim.value import Value
 
 PARTS: tuple[type[Part], ...] = (
-    Publisher, Log, Consumer, Service, Link, Crash, Pause, Drop, Duplicate, Delay, Partition, Join, Leave,
+    Publisher, Log, Consumer, Service, Link,
+    Crash, Pause, Drop, Duplicate, Delay, Partition, Join, Leave,
+    Slow, Reorder, Corrupt, Poison, Campaign,
 )  # fmt: skip
 """Every kind of part that a file may hold."""
 

@@ -61,21 +61,25 @@ def _call(act: Callable[[], Any]) -> None:
     act()
 
 
-class _OnPart(Fault):
+class OnPart(Fault):
     """A fault of a part, or of one member of a consumer (``"billing-2"``)."""
 
     part: str
 
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """The part must exist, and the member too."""
+        yield from self.check_part(parts, NODES)
+
+    def check_part(self, parts: Mapping[str, Part], kinds: tuple[str, ...]) -> Iterator[str]:
+        """The part must exist, be of one of these kinds, and have the member that is named."""
         owner = part_of_known(self.part, parts)
-        yield from self.refer("part", owner, NODES, parts)
+        yield from self.refer("part", owner, kinds, parts)
         members = getattr(parts.get(owner), "member_names", [owner])
         if owner in parts and self.part != owner and self.part not in members:
             yield f"{self.title}: no member called {self.part!r}; known: {', '.join(members[:8])}"
 
 
-class Crash(_OnPart):
+class Crash(OnPart):
     """``Crash("payment", at_s=5)``: the memory is lost, the disk is not; back after ``down_s`` seconds.
 
     Or after a named step: ``Crash("payment", after="saved", type="take.payment", nth=3)`` strikes the member that has
@@ -144,7 +148,7 @@ class _Trap:
         return True
 
 
-class Pause(_OnPart):
+class Pause(OnPart):
     """``Pause("billing", at_s=10, for_s=30)``: frozen (SIGSTOP, a long garbage collection); nothing is lost."""
 
     part: str
@@ -178,7 +182,7 @@ class Join(Fault):
         world.plan_at(max(self.at_s, world.now), _call, world.find(self.part).join)
 
 
-class Leave(_OnPart):
+class Leave(OnPart):
     """``Leave("billing-2", at_s=20)``: a member finishes what it has in hand, says goodbye, and is gone."""
 
     part: str
@@ -198,7 +202,7 @@ class Leave(_OnPart):
             node.leave()
 
 
-class _OnLink(Fault):
+class OnLink(Fault):
     """A fault of the way from one part to another, for a while."""
 
     start: str
@@ -237,7 +241,7 @@ class _OnLink(Fault):
 class LiveLinkFault:
     """A fault of links at work: on those that are there, and on those that are made while it lasts."""
 
-    def __init__(self, value: _OnLink, world: World) -> None:
+    def __init__(self, value: OnLink, world: World) -> None:
         self.value, self.world = value, world
         self.hit: list[LiveLink] = []
 
@@ -299,7 +303,7 @@ class _Delaying(_Lottery):
         return copies, extra_s
 
 
-class Drop(_OnLink):
+class Drop(OnLink):
     """``Drop("shop", "orders", share=0.01)``: this share of what travels is lost, from ``at_s``, for ``for_s``."""
 
     start: str
@@ -314,7 +318,7 @@ class Drop(_OnLink):
         return _Dropping(world, link, self)
 
 
-class Duplicate(_OnLink):
+class Duplicate(OnLink):
     """``Duplicate("shop", "orders", share=0.01)``: this share arrives twice (a publisher's blind retry).
 
     Only on the way into a broker: what a log sends carries its offset, and a consumer knows it when it comes twice.
@@ -339,7 +343,7 @@ class Duplicate(_OnLink):
         return _Doubling(world, link, self)
 
 
-class Delay(_OnLink):
+class Delay(OnLink):
     """``Delay("shop", "orders", extra_s=0.5)``: this share of what travels takes ``extra_s`` longer."""
 
     start: str
@@ -355,7 +359,7 @@ class Delay(_OnLink):
         return _Delaying(world, link, self)
 
 
-class Partition(_OnLink):
+class Partition(OnLink):
     """``Partition("orders", "billing", at_s=10, for_s=20)``: nothing gets through, one way or (default) both."""
 
     start: str

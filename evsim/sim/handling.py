@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
     Member = LiveMember | LiveWorker
 
+
+class PoisonEvent(Exception):
+    """Whoever handles this event fails."""
+
+
 _OWN_KEY: Any = object()
 _SCALARS = (str, int, float, bool, type(None))
 
@@ -125,6 +130,7 @@ class Handling:
         self._outlets: dict[tuple[str, str], Outlet] = {}
         self._templates: dict[tuple[str, str | None], int] = {}
         self._lawful: set[str] = set()
+        self.poisons: list[Any] = []
 
     # ---------------------------------------------------------------- before
 
@@ -138,6 +144,9 @@ class Handling:
 
     def begin(self, member: Member, index: int) -> None:
         """Call the handler; one that is ``async`` is stepped on simulated time."""
+        if self.poisons and any(poison.spoils(index) for poison in self.poisons):
+            self._failed(member, index, PoisonEvent("the event is poison"))
+            return
         context = Context(self, member, index)
         handler = (self.value.on or {}).get(context.event.type)
         if handler is None:

@@ -69,6 +69,7 @@ class LiveLink:
         "_last",
         "_ordered",
         "_queue",
+        "_value",
         "cut",
         "end",
         "faults",
@@ -88,7 +89,7 @@ class LiveLink:
         self._queue: list[Any] = world._queue
         self._ids = world._eid.__next__
         self._last = 0.0
-        self._ordered = value.ordered
+        self._value, self._ordered = value, value.ordered
         self.cut = 0
         self.faults: list[Any] = []
         self.plain = True
@@ -130,6 +131,10 @@ class LiveLink:
                 arrival = self._last = max(arrival, self._last)
             self._call_at(arrival, fn, arg)
         return True
+
+    def keep_order(self, ordered: bool) -> None:
+        """Whether what is sent later may arrive earlier; a link that was made without order never keeps it."""
+        self._ordered = ordered and self._value.ordered
 
     def note(self, step: str, event: int = -1) -> None:
         """Record what happened to an event, or to the link itself."""

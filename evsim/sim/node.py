@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from evsim.chance import on_grid
+
 if TYPE_CHECKING:
     from evsim.sim.world import World
 
@@ -16,6 +18,9 @@ class Node:
     before it is ignored. What comes while the node is frozen is held until it resumes, and so are alarms, which the
     clock of a stopped process keeps. Work under way takes as much longer as the pause.
     """
+
+    if TYPE_CHECKING:
+        _service: Callable[[], float]
 
     __slots__ = ("_held", "down", "epoch", "frozen", "name", "up", "world")
 
@@ -67,6 +72,19 @@ class Node:
         for fn, arg in held:
             self.world.call_in(0.0, fn, arg)
         self.resumed()
+
+    def slow(self, factor: float) -> Callable[[], None]:
+        """What this node begins from now on takes ``factor`` times as long; the answer, when called, ends that."""
+        usual: Callable[[], float] = self._service
+
+        def slowed() -> float:
+            return on_grid(factor * usual())
+
+        def heal() -> None:
+            self._service = usual
+
+        self._service = slowed
+        return heal
 
     def hold(self, fn: Callable[[Any], Any], arg: Any) -> None:
         """Keep what has come, or an alarm that has rung, until the node resumes."""

@@ -61,7 +61,7 @@ class LiveService(Node):
     def __init__(self, world: World, value: Service) -> None:
         super().__init__(world, value.name)
         self.value = value
-        self._work = world.draws(f"{value.name} service", value.service_s)
+        self._service = world.draws(f"{value.name} service", value.service_s)
         self._luck = world.chance.uniforms(f"{value.name} availability")
         self._waiting: dict[int, tuple[int, str, Reply]] = {}
         self._asked = 0
@@ -88,7 +88,7 @@ class LiveService(Node):
         self._asked += 1
         self._waiting[self._asked] = question
         self._note("called", caller, event)
-        self._due[self._asked] = self.world.now + self._work()
+        self._due[self._asked] = self.world.now + self._service()
         self.world.call_at(self._due[self._asked], self._worked, (self._asked, 0))
 
     def _worked(self, progress: tuple[int, int]) -> None:
