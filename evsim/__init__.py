@@ -49,6 +49,7 @@ _ROOMS = {
     "sim.broker.base": ("Message",),
     "sim.broker.log": ("Log",),
     "sim.consumer": ("Consumer", "Timed", "Durable", "Share"),
+    "sim.router": ("Router", "Wiretap"),
     "sim.service": ("Service",),
     "sim.network": ("Link",),
     "sim.faults": ("Crash", "Pause", "Drop", "Duplicate", "Delay", "Partition", "Join", "Leave"),

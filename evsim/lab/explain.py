@@ -11,6 +11,7 @@ from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Fault
 from evsim.sim.profile import Diurnal, Profile, Ramp, Spike, Step
 from evsim.sim.publisher import Publisher
+from evsim.sim.router import Router, Wiretap
 from evsim.sim.service import Service
 from evsim.view.words import count, share, si
 from evsim.view.words import rate as per_second
@@ -23,6 +24,7 @@ def explained(name: str, parts: tuple[Any, ...]) -> str:
     lines = [f"{name}, before it runs"]
     lines += [_publisher(part) for part in parts if isinstance(part, Publisher)]
     lines += [_chain(part, parts) for part in parts if isinstance(part, Publisher) and _is_chain(part, parts)]
+    lines += [_forwarder(part) for part in parts if isinstance(part, Router | Wiretap)]
     lines += [_consumer(part, parts) for part in parts if isinstance(part, Consumer)]
     lines += [f"  fault     {part!r}" for part in parts if isinstance(part, Fault)]
     warnings = [warning for part in parts if isinstance(part, Consumer) for warning in _warnings(part, parts)]
@@ -86,6 +88,11 @@ def _publisher(part: Publisher) -> str:
     else:
         how = rate(_peak(part)) if not isinstance(part.rate, Profile) else f"up to {rate(_peak(part))}, {part.rate!r}"
     return f"  {part.name:<9} {part.type} to {part.to}: {how}"
+
+
+def _forwarder(part: Router | Wiretap) -> str:
+    verb = "routes" if isinstance(part, Router) else "copies"
+    return f"  {part.name:<9} {verb} {part.of} to {', '.join(part.targets)}"
 
 
 def _consumer(part: Consumer, parts: tuple[Any, ...]) -> str:
