@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import html
 import math
 from collections.abc import Mapping
@@ -9,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from evsim.errors import BadScenario, shown
+from evsim.errors import BadScenario, UnknownName, shown
 from evsim.lab.progress import interruptible, watched
 from evsim.lab.text import Lines, Text
 from evsim.sim.ties import ShuffledWorld
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from evsim.history import History
     from evsim.lab.scenario import Scenario
     from evsim.view.figure import Figure
+    from evsim.view.moment import Moment
 
 
 class Session:
@@ -152,6 +154,39 @@ class Run:
     def story(self, name: str) -> Text:
         """The life of one event (``"shop.3"``) or one order (``"order-3"``), in sentences."""
         return Text(self.history.story(name))
+
+    def at(self, at_s: float) -> Moment:
+        """The state of every part at this time: who was up, what was in hand, how far each group had come."""
+        from evsim.view.moment import moment
+
+        return moment(self.history, self._within(at_s))
+
+    def state(self, consumer: str, at_s: float | None = None) -> dict[str, Any]:
+        """What a consumer's handlers had saved by this time (None: at the end); found by running again up to it."""
+        session = self.scenario.start(self.seed, self.ties)
+        session.run_until(self.until_s if at_s is None else self._within(at_s), progress=False)
+        live = session.world.find(consumer)
+        if not hasattr(live, "group"):
+            raise UnknownName(f"{consumer!r} keeps no state; expected the name of a consumer with handlers")
+        return copy.deepcopy(live.group.disk)
+
+    def fork(self, at_s: float, *faults: Any) -> Run:
+        """The same run up to ``at_s``, and what if from there: these faults, each with a time not before it.
+
+        Chance has a name for each of its uses, so that all that the faults do not touch meets the same luck.
+        """
+        self._within(at_s)
+        for fault in faults:
+            when = getattr(fault, "at_s", None)
+            if when is None or when < at_s:
+                raise BadScenario(f"{fault!r} does not begin after {at_s:g} s; give it at_s={at_s:g} or later")
+        other = self.scenario.plus(*faults).start(self.seed, self.ties)
+        return other.run_until(self.until_s, progress=False).finish()
+
+    def _within(self, at_s: float) -> float:
+        if not 0 <= at_s <= self.until_s:
+            raise BadScenario(f"{at_s:g} s is not in this run, which lasts from 0 to {self.until_s:g} s")
+        return float(at_s)
 
     def save(self, path: str | Path) -> Path:
         """Keep the history in a file; ``History.load`` reads it."""
