@@ -59,18 +59,17 @@ class Backoff(Value):
 
 
 class Retry(Value):
-    """Try at most ``attempts`` times in all, waiting by ``backoff``; ``budget`` is the share of requests that may be
-    retries (0.1: one retry for each ten first attempts, None: no limit); each attempt may last ``timeout_s``.
+    """Try at most ``attempts`` times in all, waiting by ``backoff``, with the event in hand: what lies behind it waits.
 
-    With ``through`` the waiting is done in retry topics of these names, one for each further attempt: the partition is
-    not blocked, and order by key is lost.
+    ``budget`` is the share of events that may be retried (0.1: one retry for each ten first attempts, None: no limit).
+    With ``through``, the name of a log, the event is put there after the last attempt, for a consumer that tries again
+    later (a retry topic): the partition is not blocked, and the order of its key is lost.
     """
 
     attempts: int = Field(3, ge=1, le=1000)
     backoff: Backoff = Backoff()
     budget: float | None = Field(None, ge=0, le=1)
-    timeout_s: float | None = Field(None, gt=0)
-    through: tuple[str, ...] = ()
+    through: str | None = None
     kind: Literal["retry"] = "retry"
 
     def amplification(self, failing: float) -> float:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration
+from evsim.patterns.retry import Retry
 from evsim.sim.broker.log import LiveLog
 from evsim.sim.group import LiveGroup
 from evsim.sim.handling import Handling
@@ -66,7 +67,8 @@ class Consumer(Part):
     ``max.poll.records``). A member that is silent for ``session_timeout_s`` (Kafka: 45 s) loses its partitions, which
     are handed over after ``rebalance_s``. ``turnaround_s`` is the time from an acknowledgement to the next fetch.
     ``context`` names the bounded context that the consumer belongs to. What handlers emit goes to ``to``, which is
-    ``of`` when not given; what they fail on goes to ``dead_letter``.
+    ``of`` when not given; what they fail on is tried again as ``retry`` says, and then goes to ``dead_letter``. With
+    ``delay_s`` nothing is handled before it has lain for so long since it was published, or put into a retry topic.
 
     On a log: ``protocol`` is how a group shares the partitions out anew, ``"eager"`` (all stop) or ``"cooperative"``
     (only what moves stops); ``static`` members keep their name over a restart (Kafka's ``group.instance.id``); one that
@@ -93,6 +95,8 @@ class Consumer(Part):
     to: str | None = None
     inbox: bool = False
     outbox: bool = False
+    retry: Retry | None = None
+    delay_s: float = Field(0.0, ge=0)
     dead_letter: str | None = None
     context: str | None = None
     nack: Literal["requeue", "reject"] | None = None
@@ -125,6 +129,8 @@ class Consumer(Part):
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """What is wrong with this consumer among these parts."""
         yield from super().check(parts)
+        if self.retry is not None and self.retry.through is not None:
+            yield from self.refer("retry.through", self.retry.through, BROKERS, parts)
         for event_type in [*(self.on or ()), *(self.types or ())]:
             try:
                 kind_of(event_type)
@@ -168,7 +174,7 @@ class LiveConsumer:
     def handling_of(self) -> Handling | None:
         """How the members handle an event, when there is more to it than time."""
         value = self.value
-        needs_handling = value.on is not None or value.types is not None or value.inbox or value.outbox
+        needs_handling = value.on is not None or value.types is not None or value.inbox or value.outbox or value.delay_s
         return Handling(self.world, value, self.group) if needs_handling else None
 
     def _add(self, name: str, number: int) -> Any:

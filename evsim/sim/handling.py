@@ -8,11 +8,13 @@ import traceback
 from collections.abc import Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from evsim.chance import on_grid
 from evsim.errors import BadEvent, HandlerFailed
 from evsim.event import freeze
 from evsim.history import split_key
-from evsim.patterns.handler import Call, Sleep
+from evsim.patterns.handler import Call, Reject, Sleep
 from evsim.sim.outlet import Outlet
+from evsim.sim.retrying import Retrying
 from evsim.sim.rules import broken_rules
 
 if TYPE_CHECKING:
@@ -100,7 +102,7 @@ class Context:
     @property
     def attempt(self) -> int:
         """How often this event has been delivered to the group, this time included."""
-        return self._member.attempt
+        return self._member.attempt + self._handling.retrying.failures_of(self._member)
 
     def effect(self, name: str, **facts: Any) -> None:
         """Act on the outside world, at once; it cannot be undone."""
@@ -131,6 +133,7 @@ class Handling:
         self._templates: dict[tuple[str, str | None], int] = {}
         self._lawful: set[str] = set()
         self.poisons: list[Any] = []
+        self.retrying = Retrying(world, value)
 
     # ---------------------------------------------------------------- before
 
@@ -141,6 +144,15 @@ class Handling:
             return True
         member.count_attempt()
         return self.value.inbox and history.id_of(event) in self.group.inbox
+
+    def early_s(self, event: int) -> float:
+        """How long this event must still lie before it is handled."""
+        if not self.value.delay_s:
+            return 0.0
+        since = self.world.set_aside.get(event)
+        if since is None:
+            since = self.world.history.event_at(event).timestamp
+        return on_grid(since + self.value.delay_s - self.world.now)
 
     def begin(self, member: Member, index: int) -> None:
         """Call the handler; one that is ``async`` is stepped on simulated time."""
@@ -193,13 +205,24 @@ class Handling:
     def _failed(self, member: Member, index: int, problem: Exception) -> None:
         """A handler raised: put the event aside when there is a place for it, else stop the run and say where."""
         self.world.record(self.world.now, member.cursor.failed, index, member.cursor.position)
+        if not isinstance(problem, Reject):
+            if self.retrying.tries_again(member, index):
+                return
+            if self.value.retry is not None and self.value.retry.through is not None:
+                self._put(member, index, "retried", self.value.retry.through)
+                return
         if self.value.dead_letter is None:
             if member.refuse(problem):
                 return
             raise HandlerFailed(self._sentence(member, index, problem)) from problem
-        code = self.world.history.code("dead_lettered", member.name, self.value.dead_letter)
+        self._put(member, index, "dead_lettered", self.value.dead_letter)
+
+    def _put(self, member: Member, index: int, step: str, place: str) -> None:
+        """Put the event into another place, with the row that says so, and be done with it here."""
+        code = self.world.history.code(step, member.name, place)
         self.world.record(self.world.now, code, index, member.cursor.position)
-        self.outlet(member, self.value.dead_letter).forward(index)
+        self.world.set_aside[index] = self.world.now
+        self.outlet(member, place).forward(index)
         member.finish()
 
     def _sentence(self, member: Member, index: int, problem: Exception) -> str:
@@ -216,6 +239,7 @@ class Handling:
     # ---------------------------------------------------------------- the steps
 
     def _handled(self, member: Member, index: int, context: Context) -> None:
+        self.retrying.succeeded(member)
         cursor, group, record = member.cursor, self.group, self.world.record
         now, offset = self.world.now, cursor.position
         record(now, cursor.handled, index, offset)

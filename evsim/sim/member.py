@@ -22,11 +22,23 @@ FETCH_AGAIN_S = 0.5
 class Cursor:
     """Where a member stands in one partition, and the codes of all that it records there."""
 
-    __slots__ = ("acked", "delivered", "failed", "handled", "partition", "position", "saved", "sent", "skipped")
+    __slots__ = (
+        "acked",
+        "delivered",
+        "failed",
+        "handled",
+        "partition",
+        "place",
+        "position",
+        "saved",
+        "sent",
+        "skipped",
+    )
 
     def __init__(self, world: World, member: str, partition: Partition, position: int) -> None:
         self.partition, self.position = partition, position
-        code, place = world.history.code, partition.place
+        self.place = place = partition.place
+        code = world.history.code
         self.delivered, self.handled = code("delivered", member, place), code("handled", member, place)
         self.saved, self.sent = code("saved", member, place), code("sent", member, place)
         self.acked, self.skipped = code("acked", member, place), code("skipped", member, place)
@@ -281,13 +293,33 @@ class LiveMember(Node):
         self._begin()
 
     def _begin(self) -> None:
-        cursor = self.cursor
-        self.event = event = self.batch[self.at]
-        if self.handling is not None and self.handling.skips(self, event):
-            self._record(self.world._now, cursor.skipped, event, cursor.position)
-            self.world.call_in(0.0, self._skipped, self.epoch)
+        self.event = self.batch[self.at]
+        if self.handling is None:
+            self.attempt_it()
+        else:
+            self._consider(self.epoch)
+
+    def _consider(self, epoch: int) -> None:
+        """Whether the event is due, and whether there is anything to do for it."""
+        if epoch != self.epoch:
             return
-        now = self.world._now
+        if self.frozen:
+            self.hold(self._consider, epoch)
+            return
+        handling, event = self.handling, self.event
+        assert handling is not None
+        early_s = handling.early_s(event)
+        if early_s > 0:
+            self.world.call_in(early_s, self._consider, epoch)
+        elif handling.skips(self, event):
+            self._record(self.world._now, self.cursor.skipped, event, self.cursor.position)
+            self.world.call_in(0.0, self._skipped, epoch)
+        else:
+            self.attempt_it()
+
+    def attempt_it(self) -> None:
+        """Begin to handle the event in hand, for the first time or again."""
+        cursor, event, now = self.cursor, self.event, self.world._now
         self._record(now, cursor.delivered, event, cursor.position)
         if self.traps and self.trapped("delivered", event):
             return

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 class Codes:
     """The codes of all that a worker records at one place, and the number of the message it is at."""
 
-    __slots__ = ("acked", "delivered", "failed", "handled", "position", "pushed", "saved", "sent", "skipped")
+    __slots__ = ("acked", "delivered", "failed", "handled", "place", "position", "pushed", "saved", "sent", "skipped")
 
     def __init__(self, world: World, worker: str, place: str) -> None:
         code = world.history.code
-        self.position = 0
+        self.position, self.place = 0, place
         self.pushed, self.delivered = code("pushed", worker, place), code("delivered", worker, place)
         self.handled, self.saved = code("handled", worker, place), code("saved", worker, place)
         self.sent, self.acked = code("sent", worker, place), code("acked", worker, place)
@@ -161,15 +161,36 @@ class LiveWorker(Node):
     def _begin(self) -> None:
         self.busy = True
         self.delivery = delivery = self.in_hand.popleft()
-        self.cursor = cursor = self.codes(delivery.place)
-        cursor.position = delivery.number
-        self.event = event = delivery.event
-        now = self.world._now
-        if self.handling is not None and self.handling.skips(self, event):
-            self._record(now, cursor.skipped, event, delivery.number)
-            self.world.call_in(0.0, self._skipped, self.epoch)
+        self.cursor = self.codes(delivery.place)
+        self.cursor.position = delivery.number
+        self.event = delivery.event
+        if self.handling is None:
+            self.attempt_it()
+        else:
+            self._consider(self.epoch)
+
+    def _consider(self, epoch: int) -> None:
+        """Whether the event is due, and whether there is anything to do for it."""
+        if epoch != self.epoch:
             return
-        self._record(now, cursor.delivered, event, delivery.number)
+        if self.frozen:
+            self.hold(self._consider, epoch)
+            return
+        handling, event = self.handling, self.event
+        assert handling is not None
+        early_s = handling.early_s(event)
+        if early_s > 0:
+            self.world.call_in(early_s, self._consider, epoch)
+        elif handling.skips(self, event):
+            self._record(self.world._now, self.cursor.skipped, event, self.cursor.position)
+            self.world.call_in(0.0, self._skipped, epoch)
+        else:
+            self.attempt_it()
+
+    def attempt_it(self) -> None:
+        """Begin to handle the message in hand, for the first time or again."""
+        event, now = self.event, self.world._now
+        self._record(now, self.cursor.delivered, event, self.delivery.number)
         if self.traps and self.trapped("delivered", event):
             return
         self._due = due = now + self._service()
