@@ -52,10 +52,13 @@ class Request:
     """Events that a producer wants stored, and confirmed. A batch goes to one partition.
 
     ``reply`` is called at the broker, once, when it confirms or refuses; a broker that is down says nothing.
-    ``sequence`` is that of the first event, or -1 for a producer that is not idempotent.
+    ``sequence`` is that of the first event, or -1 for a producer that is not idempotent. A ``marker``, ``"commit"`` or
+    ``"abort"``, brings no events: it ends the producer's ``transaction`` in every partition that this has touched.
     """
 
-    __slots__ = ("acks", "epoch", "events", "message", "partition", "producer", "reply", "sequence", "transaction")
+    __slots__ = (
+        "acks", "epoch", "events", "marker", "message", "partition", "producer", "reply", "sequence", "transaction",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -69,10 +72,11 @@ class Request:
         sequence: int = -1,
         transaction: int = -1,
         message: Message | None = None,
+        marker: Literal["", "commit", "abort"] = "",
     ) -> None:
         self.events, self.reply, self.partition, self.acks = events, reply, partition, acks
         self.producer, self.epoch, self.sequence, self.transaction = producer, epoch, sequence, transaction
-        self.message = message
+        self.message, self.marker = message, marker
 
 
 class Broker(Protocol):
