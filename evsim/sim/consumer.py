@@ -11,6 +11,7 @@ from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration
 from evsim.patterns.retry import Retry
 from evsim.sim.broker.log import LiveLog
+from evsim.sim.calling import Calling
 from evsim.sim.group import LiveGroup
 from evsim.sim.handling import Handling
 from evsim.sim.part import BROKERS, SOURCES, Part
@@ -69,6 +70,7 @@ class Consumer(Part):
     ``context`` names the bounded context that the consumer belongs to. What handlers emit goes to ``to``, which is
     ``of`` when not given; what they fail on is tried again as ``retry`` says, and then goes to ``dead_letter``. With
     ``delay_s`` nothing is handled before it has lain for so long since it was published, or put into a retry topic.
+    ``calling`` says how its handlers' ``ctx.call`` protects itself.
 
     On a log: ``protocol`` is how a group shares the partitions out anew, ``"eager"`` (all stop) or ``"cooperative"``
     (only what moves stops); ``static`` members keep their name over a restart (Kafka's ``group.instance.id``); one that
@@ -97,6 +99,7 @@ class Consumer(Part):
     outbox: bool = False
     retry: Retry | None = None
     delay_s: float = Field(0.0, ge=0)
+    calling: Calling | None = None
     dead_letter: str | None = None
     context: str | None = None
     nack: Literal["requeue", "reject"] | None = None

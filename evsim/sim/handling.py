@@ -13,6 +13,7 @@ from evsim.errors import BadEvent, HandlerFailed
 from evsim.event import freeze
 from evsim.history import split_key
 from evsim.patterns.handler import Call, Reject, Sleep
+from evsim.sim.calling import Caller, Calling
 from evsim.sim.outlet import Outlet
 from evsim.sim.retrying import Retrying
 from evsim.sim.rules import broken_rules
@@ -131,6 +132,7 @@ class Handling:
         self.world, self.value, self.group = world, value, group
         self._outlets: dict[tuple[str, str], Outlet] = {}
         self._templates: dict[tuple[str, str | None], int] = {}
+        self._callers: dict[tuple[str, str], Caller] = {}
         self._lawful: set[str] = set()
         self.poisons: list[Any] = []
         self.retrying = Retrying(world, value)
@@ -197,10 +199,18 @@ class Handling:
         if isinstance(wish, Sleep):
             self.world.call_in(max(0.0, wish.seconds), go_on)
         elif isinstance(wish, Call):
-            self.world.find(wish.service).ask(index, member.name, go_on)
+            self._caller(member, wish.service).ask(index, go_on)
         else:
             coroutine.close()
             self._failed(member, index, TypeError("a handler may await only ctx.sleep(...) and ctx.call(...)"))
+
+    def _caller(self, member: Member, service: str) -> Caller:
+        """How this member asks that service."""
+        caller = self._callers.get((member.name, service))
+        if caller is None:
+            live, how = self.world.find(service), self.value.calling or Calling()
+            caller = self._callers[member.name, service] = Caller(self.world, member.name, live, how)
+        return caller
 
     def _failed(self, member: Member, index: int, problem: Exception) -> None:
         """A handler raised: put the event aside when there is a place for it, else stop the run and say where."""

@@ -13,6 +13,7 @@ from evsim.history import split_key
 from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration, Exponential, Zipf
 from evsim.sim.broker.base import Message
+from evsim.sim.calling import Caller, Calling
 from evsim.sim.node import Node
 from evsim.sim.outlet import Outlet
 from evsim.sim.part import BROKERS, SERVICES, Part
@@ -32,7 +33,8 @@ class Publisher(Part):
     the gaps ``gap_s`` (both open loop: it does not wait for anybody), or ``clients`` that each think for ``think_s``,
     publish, and wait for the answer (closed loop): until the event is stored, or handled by the consumer named in
     ``awaits``. ``replay`` names a dataset whose events are published again as they arrived, ``speed`` times as fast.
-    A publisher whose ``to`` is a service asks it and waits for the answer: the synchronous chain, for comparison.
+    A publisher whose ``to`` is a service asks it and waits for the answer: the synchronous chain, for comparison;
+    ``calling`` says how it protects itself (timeout, retries, circuit breaker).
 
     ``key``: ``"own"`` gives each event a key of its own (``order-1``, ``order-2``…; ``order-app-1`` where an earlier
     publisher has taken the plain ones), a ``Zipf`` law draws it, None leaves it out, any other text is the key of
@@ -57,6 +59,7 @@ class Publisher(Part):
     version: int = Field(1, ge=1)
     context: str | None = None
     message: Message = Message()
+    calling: Calling | None = None
     kind: Literal["publisher"] = "publisher"
     refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"to": (*BROKERS, *SERVICES), "awaits": ("consumer",)}
 
@@ -75,6 +78,8 @@ class Publisher(Part):
         if target is not None and target.kind in BROKERS and self.replay is None:
             for problem in broken_rules(self.type, self.name, self.context, self.to, parts):
                 yield f"{self.title}: {problem}"
+        if target is not None and target.kind not in SERVICES and self.calling is not None:
+            yield f"{self.title}: 'calling' is about asking a service, but {self.to!r} is a {target.kind}; leave it out"
         if self.awaits is not None and self.clients is None:
             yield f"{self.title}: 'awaits' is for clients that wait; give clients= and think_s= too"
         if target is not None and target.kind in SERVICES and self.replay is not None:
@@ -90,6 +95,7 @@ class LivePublisher(Node):
 
     __slots__ = (
         "_call_at",
+        "_caller",
         "_code",
         "_count",
         "_draw_data",
@@ -138,6 +144,8 @@ class LivePublisher(Node):
         self._code = world.history.code("published", self.name, value.to)
         self._draw_data = self._payload()
         self._prepare_key()
+        calling = value.calling
+        self._caller = None if calling is None else Caller(world, self.name, self._target, calling)
         if not self._sync:
             self._outlet = Outlet(world, self.name, self._target, value.message)
             self._store_of = self._outlet.store_of
@@ -242,7 +250,10 @@ class LivePublisher(Node):
 
         delivered = self.world.history.code("delivered", self.name, self.value.to)
         self._record(self.world.now, delivered, event, 0)
-        self._target.ask(event, self.name, answered)
+        if self._caller is None:
+            self._target.ask(event, self.name, answered)
+        else:
+            self._caller.ask(event, answered)
 
     # ---------------------------------------------------------------- closed loop
 

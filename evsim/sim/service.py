@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -23,19 +24,28 @@ class Service(Part):
 
     It works for ``service_s``, then asks the services that it ``calls``, one after the other, and answers when they
     have answered. At each question it is there with the probability ``availability``; while crashed it never is. One
-    that cannot answer fails the whole chain of those who wait for it. It serves any number of callers side by side.
+    that cannot answer fails the whole chain of those who wait for it.
+
+    It serves any number of callers side by side, or ``workers`` at a time; the others stand in line, first come first
+    served. Above ``room`` in line it refuses at once (load shedding), and with ``patience_s`` it does not begin what
+    has stood in line for longer: nobody waits for that answer any more.
     """
 
     name: str
     service_s: Duration = Constant(0.0)
     calls: tuple[str, ...] = ()
     availability: float = Field(1.0, ge=0, le=1)
+    workers: int | None = Field(None, ge=1)
+    room: int | None = Field(None, ge=0)
+    patience_s: float | None = Field(None, gt=0)
     kind: Literal["service"] = "service"
     refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"calls": ("service",)}
 
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """What is wrong with this service among these parts: a circle of calls would never answer."""
         yield from super().check(parts)
+        if self.workers is None and (self.room is not None or self.patience_s is not None):
+            yield f"{self.title}: 'room' and 'patience_s' are about the line before its workers; give workers=… too"
         if self.name in _reach(self, parts):
             yield f"{self.title}: calls itself in a circle, and would never answer; remove one of the calls"
 
@@ -64,6 +74,7 @@ class LiveService(Node):
         self._service = world.draws(f"{value.name} service", value.service_s)
         self._luck = world.chance.uniforms(f"{value.name} availability")
         self._waiting: dict[int, tuple[int, str, Reply]] = {}
+        self._line: deque[tuple[float, tuple[int, str, Reply]]] = deque()
         self._asked = 0
         self._frozen_at = 0.0
         self._due: dict[int, float] = {}
@@ -85,6 +96,31 @@ class LiveService(Node):
             self._note("refused", caller, event)
             self._answer(question, Unavailable(f"{self.name} is not available"))
             return
+        if self.value.workers is not None and len(self._waiting) >= self.value.workers:
+            self._stand_in_line(question)
+            return
+        self._begin(question)
+
+    def _stand_in_line(self, question: tuple[int, str, Reply]) -> None:
+        room = self.value.room
+        if room is None or len(self._line) < room:
+            self._line.append((self.world.now, question))
+            return
+        self._note("refused", question[1], question[0])
+        self._answer(question, Unavailable(f"{self.name} has no room"))
+
+    def _next(self) -> None:
+        """A worker is free: begin with the first in line who still waits."""
+        while self._line and self.up and len(self._waiting) < (self.value.workers or 0):
+            since, question = self._line.popleft()
+            if self.value.patience_s is None or self.world.now - since <= self.value.patience_s:
+                self._begin(question)
+            else:
+                self._note("refused", question[1], question[0])
+                self._answer(question, Unavailable(f"{self.name} came to it too late"))
+
+    def _begin(self, question: tuple[int, str, Reply]) -> None:
+        event, caller, _ = question
         self._asked += 1
         self._waiting[self._asked] = question
         self._note("called", caller, event)
@@ -108,6 +144,7 @@ class LiveService(Node):
             del self._due[ticket]
             self._note("answered", question[1], event)
             self._answer(question, True)
+            self._next()
             return
 
         def replied(answer: Any) -> None:
@@ -124,6 +161,7 @@ class LiveService(Node):
         if question is not None:
             self._note("failed", question[1], question[0])
             self._answer(question, Unavailable(f"{self.name} failed: {problem}"))
+            self._next()
 
     def _answer(self, question: tuple[int, str, Reply], answer: Any) -> None:
         event, caller, reply = question
@@ -146,5 +184,8 @@ class LiveService(Node):
 
     def crashed(self) -> None:
         """Those who wait see their connection end."""
+        line, self._line = self._line, deque()
         for ticket in list(self._waiting):
             self._give_up(ticket, RuntimeError("crashed"))
+        for _, question in line:
+            self._answer(question, Unavailable(f"{self.name} crashed"))
