@@ -50,6 +50,7 @@ _ROOMS = {
     "sim.broker.log": ("Log",),
     "sim.consumer": ("Consumer", "Timed", "Durable", "Share"),
     "sim.router": ("Router", "Wiretap"),
+    "sim.cache": ("Cache",),
     "sim.service": ("Service",),
     "sim.network": ("Link",),
     "sim.faults": ("Crash", "Pause", "Drop", "Duplicate", "Delay", "Partition", "Join", "Leave"),

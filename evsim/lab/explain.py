@@ -7,6 +7,7 @@ from typing import Any
 
 from evsim.lab.sense import named
 from evsim.sim.broker.log import Log
+from evsim.sim.cache import Cache
 from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Fault
 from evsim.sim.profile import Diurnal, Profile, Ramp, Spike, Step
@@ -119,7 +120,7 @@ def _warnings(part: Consumer, parts: tuple[Any, ...]) -> Iterator[str]:
 
 
 def _is_chain(publisher: Publisher, parts: tuple[Any, ...]) -> bool:
-    return isinstance(named(parts)[publisher.to], Service)
+    return isinstance(named(parts)[publisher.to], Service | Cache)
 
 
 def _chain(publisher: Publisher, parts: tuple[Any, ...]) -> str:
@@ -129,12 +130,15 @@ def _chain(publisher: Publisher, parts: tuple[Any, ...]) -> str:
         there *= service.availability
     spent_s = sum(service.service_s.mean for service in services)
     chain = " > ".join(service.name for service in services)
+    chain = f"{publisher.to}, and on a miss for {chain}" if isinstance(named(parts)[publisher.to], Cache) else chain
     return f"  {publisher.name:<9} waits for {chain}: {si(spent_s, 's')} on average, answers {share(there)}"
 
 
 def _asked(name: str, parts: tuple[Any, ...]) -> Iterator[Service]:
     service = named(parts)[name]
-    if isinstance(service, Service):
+    if isinstance(service, Cache):
+        yield from _asked(service.origin, parts)
+    elif isinstance(service, Service):
         yield service
         for inner in service.calls:
             yield from _asked(inner, parts)

@@ -12,6 +12,7 @@ from evsim.errors import BadScenario, shown
 from evsim.lab.handlers import HANDLERS
 from evsim.laws import Choice, Constant, Law
 from evsim.sim.broker.log import Log
+from evsim.sim.cache import Cache
 from evsim.sim.campaign import Campaign
 from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash, Delay, Drop, Duplicate, Join, Leave, Partition, Pause
@@ -25,7 +26,7 @@ from evsim.value import Value
 
 PARTS: tuple[type[Part], ...] = (
     Publisher, Log, Consumer, Service, Link,
-    Router, Wiretap,
+    Router, Wiretap, Cache,
     Crash, Pause, Drop, Duplicate, Delay, Partition, Join, Leave,
     Slow, Reorder, Corrupt, Poison, Campaign,
 )  # fmt: skip

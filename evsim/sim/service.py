@@ -11,7 +11,7 @@ from pydantic import Field
 from evsim.laws import Constant, Duration
 from evsim.patterns.handler import Unavailable
 from evsim.sim.node import Node
-from evsim.sim.part import Part
+from evsim.sim.part import SERVICES, Part
 
 if TYPE_CHECKING:
     from evsim.sim.world import World
@@ -39,14 +39,14 @@ class Service(Part):
     room: int | None = Field(None, ge=0)
     patience_s: float | None = Field(None, gt=0)
     kind: Literal["service"] = "service"
-    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"calls": ("service",)}
+    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"calls": SERVICES}
 
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """What is wrong with this service among these parts: a circle of calls would never answer."""
         yield from super().check(parts)
         if self.workers is None and (self.room is not None or self.patience_s is not None):
             yield f"{self.title}: 'room' and 'patience_s' are about the line before its workers; give workers=… too"
-        if self.name in _reach(self, parts):
+        if self.name in reach(self, parts):
             yield f"{self.title}: calls itself in a circle, and would never answer; remove one of the calls"
 
     def build(self, world: World) -> LiveService:
@@ -54,15 +54,20 @@ class Service(Part):
         return LiveService(world, self)
 
 
-def _reach(service: Service, parts: Mapping[str, Part]) -> set[str]:
+def reach(part: Part, parts: Mapping[str, Part]) -> set[str]:
+    """The names of all that this service or cache may ask, at first or second hand."""
     seen: set[str] = set()
-    ahead = list(service.calls)
+    ahead = _asked_by(part)
     while ahead:
         name = ahead.pop()
         if name not in seen:
             seen.add(name)
-            ahead.extend(getattr(parts.get(name), "calls", ()))
+            ahead.extend(_asked_by(parts.get(name)))
     return seen
+
+
+def _asked_by(part: Any) -> list[str]:
+    return [*getattr(part, "calls", ()), *([part.origin] if hasattr(part, "origin") else [])]
 
 
 class LiveService(Node):
