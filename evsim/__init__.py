@@ -61,6 +61,7 @@ _ROOMS = {
     "sim.campaign": ("Campaign",),
     "patterns.handler": ("Unavailable", "Reject", "Requeue"),
     "view.checks": ("at_most_once", "at_least_once", "exactly_once", "in_order_by_key", "nothing_lost", "every"),
+    "view.promises": ("recovers_within", "nothing_stuck", "conserves", "one_owner", "no_poll_skip", "in_time"),
     "view.plots": ("bars", "lines"),
     "view.figure": ("use_theme",),
     "lab.scenario": ("Scenario",),

@@ -235,7 +235,7 @@ def _is_history(target: str) -> bool:
 
 def _promise(text: str) -> Any:
     """``nothing_lost``, ``at_most_once:card charged``, ``every:order.placed``."""
-    from evsim.view import checks
+    from evsim.view import checks, promises
 
     made: dict[str, Callable[..., Any]] = {
         "nothing_lost": lambda _: checks.nothing_lost(),
@@ -244,14 +244,27 @@ def _promise(text: str) -> Any:
         "at_least_once": checks.at_least_once,
         "exactly_once": checks.exactly_once,
         "every": lambda words: checks.every(words).ends,
+        "recovers_within": lambda words: promises.recovers_within(_seconds(words)),
+        "nothing_stuck": lambda words: promises.nothing_stuck(_seconds(words)),
+        "in_time": lambda words: promises.in_time(_seconds(words)),
+        "one_owner": lambda _: promises.one_owner(),
+        "no_poll_skip": lambda _: promises.no_poll_skip(),
     }
     name, _, words = text.partition(":")
     if name not in made:
         raise UnknownName(f"no promise called {name!r}{did_you_mean(name, made)}")
-    if not words and name not in {"nothing_lost", "in_order_by_key"}:
-        example = "order.placed" if name == "every" else "card charged"
+    if not words and name not in {"nothing_lost", "in_order_by_key", "one_owner", "no_poll_skip"}:
+        timed = name in {"recovers_within", "nothing_stuck", "in_time"}
+        example = "30" if timed else "order.placed" if name == "every" else "card charged"
         raise UnknownName(f"the promise {name!r} needs words behind a colon, such as '{name}:{example}'")
     return made[name](words)
+
+
+def _seconds(words: str) -> float:
+    try:
+        return float(words)
+    except ValueError:
+        raise UnknownName(f"{words!r} is no number of seconds; write for instance recovers_within:30") from None
 
 
 def _saved(done: Run, path: Path) -> None:
