@@ -12,11 +12,13 @@ from simpy.events import NORMAL
 from evsim.history import split_key
 from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration, Exponential, Zipf
+from evsim.sim.asking import batch_capacity, is_idempotent, needs_producer, wrong_here, wrong_together
 from evsim.sim.broker.base import Message
 from evsim.sim.calling import Caller, Calling
 from evsim.sim.node import Node
 from evsim.sim.outlet import Outlet
 from evsim.sim.part import BROKERS, SERVICES, Part
+from evsim.sim.producer import LiveProducer
 from evsim.sim.profile import Profile, Rate, arrivals
 from evsim.sim.rules import broken_rules
 
@@ -41,6 +43,17 @@ class Publisher(Part):
     all. ``data`` gives the payload: constants, or laws to draw from.
     ``count`` ends after that many events. ``message`` gives the properties of the messages, such as a routing key, for
     brokers that look at them. ``context`` names the bounded context that the publisher belongs to.
+
+    Publishing well, with the names of Kafka's producer: ``acks`` is who must have an event before it is confirmed:
+    nobody is asked (``"none"``), the ``"leader"``, or ``"all"`` in-sync replicas; on a queue, either asks for publisher
+    confirms. A batch leaves when it holds ``batch_bytes`` (events of ``event_bytes``, times ``compression``) or
+    ``batch_events``, or ``linger_s`` after its first event. At most ``max_in_flight`` requests are on their way, which
+    an ``idempotent`` producer (None: where ``acks="all"``) neither repeats nor reorders. What is not answered within
+    ``request_timeout_s`` is tried again after ``retry_backoff_s``, at most ``retries`` times (None: no limit; a refusal
+    by a queue is final then), and given up after ``delivery_timeout_s``. When ``buffer_events`` wait for an answer
+    (None: no limit) the publisher stands still (``when_full="block"``), refuses the newest (``"drop"``), or throws away
+    the oldest that was never sent (``"shed"``). Every ``transaction_events`` events are one transaction;
+    ``abort_share`` of them are aborted.
     """
 
     name: str
@@ -60,6 +73,22 @@ class Publisher(Part):
     context: str | None = None
     message: Message = Message()
     calling: Calling | None = None
+    acks: Literal["none", "leader", "all"] = "none"
+    linger_s: float = Field(0.0, ge=0)
+    batch_bytes: int = Field(16384, ge=1)
+    event_bytes: int = Field(1000, ge=1)
+    batch_events: int | None = Field(None, ge=1)
+    compression: float = Field(1.0, gt=0, le=1)
+    max_in_flight: int = Field(5, ge=1)
+    idempotent: bool | None = None
+    request_timeout_s: float = Field(30.0, gt=0)
+    delivery_timeout_s: float = Field(120.0, gt=0)
+    retries: int | None = Field(None, ge=0)
+    retry_backoff_s: float = Field(0.1, ge=0)
+    buffer_events: int | None = Field(None, ge=1)
+    when_full: Literal["block", "drop", "shed"] = "block"
+    transaction_events: int | None = Field(None, ge=1)
+    abort_share: float = Field(0.0, ge=0, le=1)
     kind: Literal["publisher"] = "publisher"
     refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"to": (*BROKERS, *SERVICES), "awaits": ("consumer",)}
 
@@ -69,7 +98,24 @@ class Publisher(Part):
         if len(given) != 1:
             what = " and ".join(f"{field}=" for field in given) or "none of them"
             raise ValueError(f"it was given {what}; say how often with exactly one of rate=, gap_s=, clients=, replay=")
+        for problem in wrong_together(self):
+            raise ValueError(problem)
         kind_of(self.type)
+
+    @property
+    def has_producer(self) -> bool:
+        """Whether it keeps events in a buffer until they are sent and answered."""
+        return needs_producer(self)
+
+    @property
+    def is_idempotent(self) -> bool:
+        """Whether its retries neither repeat nor reorder."""
+        return is_idempotent(self)
+
+    @property
+    def batch_capacity(self) -> int:
+        """How many events fill a batch."""
+        return batch_capacity(self)
 
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """What is wrong with this publisher among these parts."""
@@ -82,6 +128,8 @@ class Publisher(Part):
             yield f"{self.title}: 'calling' is about asking a service, but {self.to!r} is a {target.kind}; leave it out"
         if self.awaits is not None and self.clients is None:
             yield f"{self.title}: 'awaits' is for clients that wait; give clients= and think_s= too"
+        for problem in wrong_here(self, target.kind) if target is not None else ():
+            yield f"{self.title}: {problem}"
         if target is not None and target.kind in SERVICES and self.replay is not None:
             yield f"{self.title}: a dataset can be replayed into a log only, but {self.to!r} is a service"
 
@@ -108,6 +156,7 @@ class LivePublisher(Node):
         "_new_event",
         "_outlet",
         "_own",
+        "_producer",
         "_queue",
         "_record",
         "_script",
@@ -146,7 +195,11 @@ class LivePublisher(Node):
         self._prepare_key()
         calling = value.calling
         self._caller = None if calling is None else Caller(world, self.name, self._target, calling)
-        if not self._sync:
+        self._producer: LiveProducer | None = None
+        self._outlet: Any
+        if value.has_producer:
+            self._outlet = self._producer = LiveProducer(world, self, self._target, value)
+        elif not self._sync:
             self._outlet = Outlet(world, self.name, self._target, value.message)
             self._store_of = self._outlet.store_of
             self._send = world.link(self.name, value.to).send
@@ -195,7 +248,7 @@ class LivePublisher(Node):
         else:
             law = value.gap_s if value.gap_s is not None else Exponential(1.0 / float(value.rate or 1.0))
             self._gap = world.draws(f"{self.name} gaps", law)
-        self._tick_again = self._ticker()
+        self._tick_again = self._ticker() if self._producer is None else self._patient_ticker(self._producer)
         world.call_in(self._gap(), self._tick_again, self.epoch)
 
     # ---------------------------------------------------------------- open loop
@@ -226,6 +279,28 @@ class LivePublisher(Node):
                 send(store_of(stem, number), event, event)
             if n != count:
                 heappush(queue, (now + gap(), NORMAL, ids(), tick, epoch))
+
+        return tick
+
+    def _patient_ticker(self, producer: LiveProducer) -> Callable[[int], None]:
+        """As ``_ticker``, through a buffer: when it is full, the next event is not made before there is room."""
+        world, gap, count, offer, reserve = self.world, self._gap, self._count, producer.offer, self._reserve
+        queue, ids = self._queue, self._ids
+
+        def tick(epoch: int) -> None:
+            if epoch != self.epoch:
+                return
+            if self.frozen:
+                self.hold(tick, epoch)
+                return
+            if offer(reserve(), go_on):
+                go_on(-1)
+
+        def go_on(_: int) -> None:
+            if self.published == count:
+                producer.close()
+            else:
+                heappush(queue, (world._now + gap(), NORMAL, ids(), tick, self.epoch))
 
         return tick
 
@@ -282,6 +357,10 @@ class LivePublisher(Node):
             group = self.world.find(self.value.awaits).group
             group.watchers[event] = lambda _: self._rest(epoch)
             self._outlet.forward(event)
+        elif self._producer is not None:
+            event = self._reserve()
+            self._producer.watchers[event] = lambda _: self._rest(epoch)
+            self._producer.offer(event)
         else:
             event = self._reserve()
             store = self._store_of(*self.world.history.key_parts(event))
@@ -339,14 +418,30 @@ class LivePublisher(Node):
         if index is None:
             index = self._known[event.id] = self.world.history.add(event)
         self.published += 1
-        self._outlet.publish(index)
+        if self._producer is not None:
+            if not self._producer.publish(index, lambda _: self._played()):
+                return
+        else:
+            self._outlet.publish(index)
+        self._played()
+
+    def _played(self) -> None:
         if self.value.count is None or self.published < self.value.count:
             self._play_next()
+        elif self._producer is not None:
+            self._producer.close()
 
     # ---------------------------------------------------------------- what befalls a publisher
 
+    def crashed(self) -> None:
+        """What waited in the buffer is gone."""
+        if self._producer is not None:
+            self._producer.crashed()
+
     def restarted(self) -> None:
         """Go on publishing; a client that waited for an answer asks anew, a dataset goes on where it stood."""
+        if self._producer is not None:
+            self._producer.restarted()
         if self.value.replay is not None:
             self._play_next()
         elif self.value.clients is not None:

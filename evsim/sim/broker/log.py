@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from evsim.keys import Partitioner
+from evsim.sim.broker.base import Answer
 from evsim.sim.node import Node
 from evsim.sim.part import Part
 
 if TYPE_CHECKING:
+    from evsim.sim.broker.base import Request
     from evsim.sim.group import LiveGroup
     from evsim.sim.member import LiveMember
     from evsim.sim.world import World
+
+_CONFIRMED = Answer(True)
 
 
 class Log(Part):
@@ -99,6 +103,7 @@ class LiveLog(Node):
         self.partitioner = Partitioner(value.partitions)
         self.groups: list[LiveGroup] = []
         self._stores = [partition.store for partition in self.partitions]
+        self._sequences: dict[tuple[str, int | None, int], int] = {}
         self.retains = value.retention_s is not None or value.retention_events is not None
         world.live[value.name] = self
 
@@ -115,6 +120,24 @@ class LiveLog(Node):
             return stores[of(stem, number)] if stem is not None else stores[int(anyone() * len(stores))]
 
         return store_of
+
+    def take(self, request: Request) -> None:
+        """Store a batch in its partition and confirm it; a repeated or early sequence number stores nothing."""
+        if not self.up:
+            if self.frozen:
+                self.hold(self.take, request)
+            return
+        known, first = (request.producer, request.partition, request.epoch), request.sequence
+        expected = self._sequences.get(known, 0)
+        if first > expected:
+            request.reply(Answer(False, "out_of_order_sequence"))
+            return
+        if first < 0 or first == expected:
+            if first >= 0:
+                self._sequences[known] = first + len(request.events)
+            for event in request.events:
+                self._stores[request.partition or 0](event)
+        request.reply(_CONFIRMED)
 
     def enlist(self, group: LiveGroup) -> None:
         """Tell this group of every event that is stored from now on."""
