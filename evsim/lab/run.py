@@ -210,6 +210,10 @@ class Run:
         """A figure: the parts, and how much flowed between them."""
         return _plots().topology(self.history)
 
+    def storm(self) -> Figure:
+        """A figure: what was asked, what was asked again, and what came of it; for services and their callers."""
+        return _plots().storm(self.history)
+
     # ---------------------------------------------------------------- at a glance
 
     def headlines(self) -> list[tuple[str, str]]:

@@ -3,8 +3,20 @@
 from evsim.view.plots.lag import lag
 from evsim.view.plots.latency import latency, latency_of
 from evsim.view.plots.lines import bars, compare_lines, lines
+from evsim.view.plots.storm import storm
 from evsim.view.plots.throughput import throughput
 from evsim.view.plots.timeline import timeline
 from evsim.view.plots.topology import topology
 
-__all__ = ["bars", "compare_lines", "lag", "latency", "latency_of", "lines", "throughput", "timeline", "topology"]
+__all__ = [
+    "bars",
+    "compare_lines",
+    "lag",
+    "latency",
+    "latency_of",
+    "lines",
+    "storm",
+    "throughput",
+    "timeline",
+    "topology",
+]
