@@ -58,6 +58,7 @@ _ROOMS = {
     "sim.calling": ("Calling",),
     "patterns.retry": ("Retry", "Backoff"),
     "patterns.breaker": ("Breaker",),
+    "sim.redrive": ("Redrive",),
     "sim.campaign": ("Campaign",),
     "patterns.handler": ("Unavailable", "Reject", "Requeue"),
     "view.checks": ("at_most_once", "at_least_once", "exactly_once", "in_order_by_key", "nothing_lost", "every"),

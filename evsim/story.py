@@ -21,6 +21,22 @@ _SENTENCES = {
     "skipped": "{node} skipped {id}: nothing to do for it",
     "failed": "{node} failed on {id}",
     "dead_lettered": "{node} put {id} aside in {place}",
+    "parked": "{node} gave {id} up{why}",
+    "retried": "{node} tried {id} again",
+    "timed_out": "{node} no longer waited for {place} about {id}",
+    "corrupted": "{id} was damaged on the way, {node}",
+    "pushed": "{node} was sent {id} from {place}",
+    "requeued": "{id} went back into {place}",
+    "rejected": "{place} let {id} go: it was rejected",
+    "exhausted": "{place} let {id} go: it had been delivered too often",
+    "overflowed": "{place} let {id} go: it was full",
+    "lost": "{id} was lost from {place}",
+    "confirmed": "{place} confirmed {id} to {node}",
+    "given_up": "{node} gave {id} up: {place} had not confirmed it in time",
+    "shed": "{node} did not send {id}: too much was waiting",
+    "unroutable": "{node} had nowhere to send {id}",
+    "missed": "{node} missed {id}: it was not listening",
+    "deduplicated": "{place} knew {id} already",
     "dropped": "{id} was lost on the way, {node}",
     "duplicated": "{id} was doubled on the way, {node}",
     "delayed": "{id} was held up on the way, {node}",
@@ -130,8 +146,13 @@ class _Teller:
             "key": f" (key {key})" if key else "",
             "again": self.again(record, event),
             "took": self.took(record, event),
+            "why": self.why(record),
         }
         return f"{record.time:10.3f} s  {sentence.format(**words)}"
+
+    def why(self, record: Record) -> str:
+        note = self.history.notes[record.number] if record.step == "parked" and record.number >= 0 else {}
+        return f" after {_times(note['attempts'])}: {note['reason']}" if note else ""
 
     def effect(self, record: Record) -> str:
         note = self.history.notes[record.number] if record.number >= 0 else {}
@@ -152,3 +173,7 @@ class _Teller:
         if record.step != "handled" or began is None:
             return ""
         return f" in {1000 * (record.time - began):.3g} ms"
+
+
+def _times(attempts: int) -> str:
+    return "one attempt" if attempts == 1 else f"{attempts} attempts"

@@ -20,13 +20,14 @@ from evsim.sim.gray import Corrupt, Poison, Reorder, Slow
 from evsim.sim.network import Link
 from evsim.sim.part import Part
 from evsim.sim.publisher import Publisher
+from evsim.sim.redrive import Redrive
 from evsim.sim.router import Router, Wiretap
 from evsim.sim.service import Service
 from evsim.value import Value
 
 PARTS: tuple[type[Part], ...] = (
     Publisher, Log, Consumer, Service, Link,
-    Router, Wiretap, Cache,
+    Router, Wiretap, Cache, Redrive,
     Crash, Pause, Drop, Duplicate, Delay, Partition, Join, Leave,
     Slow, Reorder, Corrupt, Poison, Campaign,
 )  # fmt: skip

@@ -215,6 +215,7 @@ class Handling:
     def _failed(self, member: Member, index: int, problem: Exception) -> None:
         """A handler raised: put the event aside when there is a place for it, else stop the run and say where."""
         self.world.record(self.world.now, member.cursor.failed, index, member.cursor.position)
+        attempts = member.attempt + self.retrying.failures_of(member)
         if not isinstance(problem, Reject):
             if self.retrying.tries_again(member, index):
                 return
@@ -225,6 +226,9 @@ class Handling:
             if member.refuse(problem):
                 return
             raise HandlerFailed(self._sentence(member, index, problem)) from problem
+        note = self.world.history.note(reason=f"{type(problem).__name__}: {problem}"[:200], attempts=attempts)
+        code = self.world.history.code("parked", member.name, self.value.dead_letter)
+        self.world.record(self.world.now, code, index, note)
         self._put(member, index, "dead_lettered", self.value.dead_letter)
 
     def _put(self, member: Member, index: int, step: str, place: str) -> None:
