@@ -210,6 +210,10 @@ class Run:
         """A figure: the parts, and how much flowed between them."""
         return _plots().topology(self.history)
 
+    def dead_letters(self) -> Figure:
+        """A figure: why events were parked, after how many tries, and how many were handled in the end."""
+        return _plots().dead_letters(self.history)
+
     def storm(self) -> Figure:
         """A figure: what was asked, what was asked again, and what came of it; for services and their callers."""
         return _plots().storm(self.history)

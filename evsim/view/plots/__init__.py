@@ -1,5 +1,6 @@
 """The figures: functions of a history, one a room; matplotlib is entered when a picture is looked at."""
 
+from evsim.view.plots.dead_letters import dead_letters
 from evsim.view.plots.lag import lag
 from evsim.view.plots.latency import latency, latency_of
 from evsim.view.plots.lines import bars, compare_lines, lines
@@ -11,6 +12,7 @@ from evsim.view.plots.topology import topology
 __all__ = [
     "bars",
     "compare_lines",
+    "dead_letters",
     "lag",
     "latency",
     "latency_of",
