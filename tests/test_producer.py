@@ -119,7 +119,7 @@ def test_what_no_broker_answers_is_given_up_after_the_delivery_timeout():
     assert 110 <= len(given_up) <= 165
     for record in history.of("given_up"):
         published = history.of("published", event=record.event_id).time[0]
-        assert record.time - published <= 4 + 1e-9, "counted from the first event of a batch"
+        assert record.time - published <= 4.3, "not later, for it counts from the first event of a batch"
     stored = Counter(ids(history, "stored"))
     assert max(stored.values()) == 1
     assert set(stored) | set(given_up) >= {f"shop.{n}" for n in range(1, 598)}

@@ -8,21 +8,64 @@ from typing import TYPE_CHECKING, Any
 from evsim.sim.broker.base import Answer, Request
 
 if TYPE_CHECKING:
-    from evsim.sim.producer import LiveProducer
+    from evsim.sim.sender import Sender
 
 
-class Batch:
-    """Events of one partition that are sent, confirmed and tried again together."""
+class Flight(Request):
+    """One more attempt to have a batch stored: what the broker gets to see."""
 
-    __slots__ = ("attempt", "deadline", "done", "due", "epoch", "events", "lane", "ripe", "sequence", "transaction")
+    __slots__ = ("attempt", "batch", "due", "lane", "over", "producing", "slot")
 
-    def __init__(self, lane: Lane, event: int, deadline: float, ripe: bool, transaction: int) -> None:
-        self.lane, self.events, self.deadline, self.ripe = lane, [event], deadline, ripe
-        self.transaction = transaction
+    def __init__(self, batch: Batch) -> None:
+        self.events, self.partition, self.epoch = batch.events, batch.partition, batch.epoch
+        self.acks, self.producer, self.message, self.marker = batch.acks, batch.producer, batch.message, ""
+        self.sequence, self.transaction = batch.sequence, batch.transaction
+        self.producing: Sender = batch.producing
+        self.lane: Lane = batch.lane
+        self.batch = batch
+        self.attempt: int = batch.attempt
+        self.due, self.over = 0.0, False
+        self.slot: Slot | None = None
+
+    def reply(self, answer: Answer) -> Any:
+        """The broker has decided: the answer travels back, unless none was asked for."""
+        if self.acks != "none":
+            producing = self.producing
+            producing.send_back(producing.hears, (self, answer), self.events[0])
+
+
+class Batch(Flight):
+    """Events of one partition that are sent, confirmed and tried again together; it is its own first attempt."""
+
+    __slots__ = ("deadline", "done", "ripe", "wait_until")
+
+    def __init__(self, producing: Sender, lane: Lane, event: int, deadline: float, transaction: int = -1) -> None:
+        self.events, self.partition, self.epoch, self.sequence = [event], lane.partition, lane.epoch, -1
+        self.acks, self.producer, self.message, self.marker = producing.acks, producing.name, producing.message, ""
+        self.transaction, self.producing, self.lane, self.deadline = transaction, producing, lane, deadline
         self.attempt = 0
-        self.sequence = self.epoch = -1
-        self.due = 0.0
-        self.done = False
+        self.slot = None
+        self.over = self.done = self.ripe = False
+        self.due = self.wait_until = 0.0
+
+
+def origin(flight: Flight) -> Batch:
+    """The batch that this is an attempt of: itself, for the first one (a field that said so would be a cycle)."""
+    return flight if isinstance(flight, Batch) else flight.batch
+
+
+class Slot:
+    """One request on the way: one batch of each partition that was ready when it left."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, batches: int) -> None:
+        self.left = batches
+
+    def landed(self) -> bool:
+        """One of its batches was answered; True when that was the last."""
+        self.left -= 1
+        return not self.left
 
 
 class Lane:
@@ -48,7 +91,7 @@ class Lane:
         if not self.waiting or self.stale:
             return False
         head = self.waiting[0]
-        if not head.ripe or head.due > now or head.transaction > transaction:
+        if not head.ripe or head.wait_until > now or head.transaction > transaction:
             return False
         return head.sequence < 0 or head is self.unresolved[0]
 
@@ -59,9 +102,22 @@ class Lane:
             place += 1
         self.waiting.insert(place, batch)
 
+    def take_out(self, batch: Batch) -> None:
+        """A batch waits no longer, and takes no more events."""
+        if batch in self.waiting:
+            self.waiting.remove(batch)
+        if self.open is batch:
+            self.open = None
+
+    def number(self, batch: Batch) -> None:
+        """Give a batch that is about to be sent its sequence number."""
+        batch.sequence, batch.epoch = self.sequence, self.epoch
+        self.sequence += len(batch.events)
+        self.unresolved.append(batch)
+
     def resolve(self, batch: Batch) -> None:
         """Nothing more will come of this batch."""
-        if batch.sequence >= 0 and batch in self.unresolved:
+        if batch in self.unresolved:
             self.unresolved.remove(batch)
 
     def renumber(self, epoch: int) -> None:
@@ -70,29 +126,3 @@ class Lane:
         self.unresolved.clear()
         for batch in self.waiting:
             batch.sequence = -1
-
-
-class Slot:
-    """One request on the way: one batch of each partition that was ready when it left."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, batches: int) -> None:
-        self.left = batches
-
-
-class Flight(Request):
-    """One attempt to have a batch stored."""
-
-    __slots__ = ("attempt", "batch", "due", "life", "over", "producing", "slot")
-
-    def __init__(self, producing: LiveProducer, batch: Batch, slot: Slot, due: float) -> None:
-        self.events, self.partition, self.epoch = batch.events, batch.lane.partition, batch.epoch
-        self.sequence, self.transaction, self.attempt = batch.sequence, batch.transaction, batch.attempt
-        self.acks, self.producer, self.message, self.marker = producing.acks, producing.name, producing.message, ""
-        self.producing, self.batch, self.slot, self.due = producing, batch, slot, due
-        self.life, self.over = producing.node.epoch, False
-
-    def reply(self, answer: Answer) -> Any:
-        """The broker has decided: the answer travels back."""
-        self.producing.travel_back((self, answer), self.events[0])

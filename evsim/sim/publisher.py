@@ -284,8 +284,15 @@ class LivePublisher(Node):
 
     def _patient_ticker(self, producer: LiveProducer) -> Callable[[int], None]:
         """As ``_ticker``, through a buffer: when it is full, the next event is not made before there is room."""
-        world, gap, count, offer, reserve = self.world, self._gap, self._count, producer.offer, self._reserve
-        queue, ids = self._queue, self._ids
+        world, record, new_event, code, template = self.world, self._record, self._new_event, self._code, self._template
+        own, number_of, draw_data, gap, count = self._own, self._number, self._draw_data, self._gap, self._count
+        queue, ids, stem, offer, partition_of = (
+            self._queue,
+            self._ids,
+            self._stem,
+            producer.offer,
+            producer.partition_of,
+        )
 
         def tick(epoch: int) -> None:
             if epoch != self.epoch:
@@ -293,8 +300,17 @@ class LivePublisher(Node):
             if self.frozen:
                 self.hold(tick, epoch)
                 return
-            if offer(reserve(), go_on):
-                go_on(-1)
+            now = world._now
+            n = self.published = self.published + 1
+            number = n if own else number_of()
+            event = new_event(now, template, n, number, -1, -1, None if draw_data is None else draw_data())
+            record(now, code, event, 0)
+            if not offer(event, partition_of(stem, number), go_on):
+                return
+            if n != count:
+                heappush(queue, (now + gap(), NORMAL, ids(), tick, epoch))
+            else:
+                producer.close()
 
         def go_on(_: int) -> None:
             if self.published == count:
@@ -360,7 +376,7 @@ class LivePublisher(Node):
         elif self._producer is not None:
             event = self._reserve()
             self._producer.watchers[event] = lambda _: self._rest(epoch)
-            self._producer.offer(event)
+            self._producer.forward(event)
         else:
             event = self._reserve()
             store = self._store_of(*self.world.history.key_parts(event))

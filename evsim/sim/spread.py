@@ -15,11 +15,10 @@ class Spread:
     goes to another one by chance. A broker without partitions gets all in one lane.
     """
 
-    __slots__ = ("_anyone", "_broker", "_capacity", "_key_parts", "_left", "_sticky", "partition_of")
+    __slots__ = ("_anyone", "_broker", "_capacity", "_left", "_sticky", "partition_of")
 
     def __init__(self, world: World, node: str, broker: Any, capacity: int) -> None:
         self._broker, self._capacity = broker, capacity
-        self._key_parts = world.history.key_parts
         self._left, self._sticky = 0, -1
         if not hasattr(broker, "partitioner"):
             self.partition_of: Any = _nowhere
@@ -27,8 +26,7 @@ class Spread:
             self._anyone = world.chance.uniforms(f"{node} spread over {broker.name}")
             self.partition_of = self._by_key
 
-    def _by_key(self, event: int) -> int:
-        stem, number = self._key_parts(event)
+    def _by_key(self, stem: str | None, number: int) -> int:
         if stem is not None:
             found: int = self._broker.partitioner.of(stem, number)
             return found
@@ -47,5 +45,5 @@ class Spread:
             self._sticky = other + (other >= self._sticky)
 
 
-def _nowhere(_: int) -> None:
+def _nowhere(_stem: str | None, _number: int) -> None:
     return None

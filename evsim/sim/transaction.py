@@ -8,8 +8,8 @@ from evsim.sim.broker.base import Answer, Request
 
 if TYPE_CHECKING:
     from evsim.sim.batch import Batch
-    from evsim.sim.producer import LiveProducer
     from evsim.sim.publisher import Publisher
+    from evsim.sim.sender import Sender
     from evsim.sim.world import World
 
 Marker = Literal["commit", "abort"]
@@ -24,7 +24,7 @@ class Transactions:
     is not sent until then.
     """
 
-    def __init__(self, world: World, producer: LiveProducer, broker: Any, value: Publisher) -> None:
+    def __init__(self, world: World, producer: Sender, broker: Any, value: Publisher) -> None:
         self._world, self._producer, self._broker, self._value = world, producer, broker, value
         self._link, self._back = world.link(producer.name, broker.name), world.link(broker.name, producer.name)
         self._lot = world.chance.uniforms(f"{producer.name} aborts") if value.abort_share else None
