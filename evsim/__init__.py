@@ -65,6 +65,7 @@ _ROOMS = {
     "view.promises": ("recovers_within", "nothing_stuck", "conserves", "one_owner", "no_poll_skip", "in_time"),
     "view.plots": ("bars", "lines"),
     "view.figure": ("use_theme",),
+    "view.linger": ("Linger", "best_linger_s"),
     "lab.scenario": ("Scenario",),
     "lab.text": ("source",),
     "errors": (

@@ -16,7 +16,7 @@ from evsim.lab.text import Lines, Text
 from evsim.sim.ties import ShuffledWorld
 from evsim.sim.world import World
 from evsim.view import measures
-from evsim.view.words import count, grouped, rate, share, si
+from evsim.view.words import count, digits, grouped, rate, share, si
 
 if TYPE_CHECKING:
     from evsim.history import History
@@ -142,6 +142,12 @@ class Run:
     @cached_property
     def _measured(self) -> dict[str, Any]:
         return measures.summary(self.history)
+
+    def publishing(self, publisher: str | None = None) -> Mapping[str, Any]:
+        """How well events were published, by name: goodput, time to confirm, attempts, what was lost all the same."""
+        from evsim.view.publishing import publishing
+
+        return Summary(publishing(self.history, publisher))
 
     def check(self, *promises: Any) -> Verdicts:
         """The verdict on each promise: ``ok``, ``VIOLATED`` with the smallest witness, or ``unknown``."""
@@ -306,8 +312,10 @@ def _shown(name: str, value: Any) -> str:
     """A number of a summary with its unit."""
     if isinstance(value, bool):
         return "holds" if value else "broken"
-    if name == "throughput":
+    if name in {"throughput", "goodput"}:
         return rate(value)
     if name.endswith("_s") or value is None:
         return si(value, "s")
+    if name == "batch_mean":
+        return digits(value)
     return share(value) if name == "utilisation" else grouped(value)
