@@ -257,8 +257,10 @@ def test_a_new_event_before_an_older_one_breaks_the_order():
     verdict = in_order_by_key().judge(script(handled("shop.2", "shop.1"), events=SAME_KEY))
     assert verdict.state == "VIOLATED"
     assert verdict.lines == (
-        "order-1: billing handled shop.2 at 2.000 s, then shop.1 at 3.000 s: "
-        "published in the other order, at 1.200 s and 1.100 s",
+        (
+            "order-1: billing handled shop.2 at 2.000 s, then shop.1 at 3.000 s: "
+            "published in the other order, at 1.200 s and 1.100 s"
+        ),
     )
 
 
