@@ -63,11 +63,12 @@ _ROOMS = {
     "patterns.handler": ("Unavailable", "Reject", "Requeue"),
     "view.checks": ("at_most_once", "at_least_once", "exactly_once", "in_order_by_key", "nothing_lost", "every"),
     "view.promises": ("recovers_within", "nothing_stuck", "conserves", "one_owner", "no_poll_skip", "in_time"),
-    "view.plots": ("bars", "lines"),
+    "view.plots": ("bars", "lines", "linger_curve"),
     "view.figure": ("use_theme",),
     "view.linger": ("Linger", "best_linger_s"),
     "lab.scenario": ("Scenario",),
     "lab.text": ("source",),
+    "lab.token": ("replay",),
     "errors": (
         "EvsimError", "BadEvent", "BadScenario", "BadFile", "BadToken", "UnknownName", "HandlerFailed", "BadExercise",
     ),

@@ -18,6 +18,7 @@ from evsim.sim.network import Link
 from evsim.sim.publisher import Publisher
 from evsim.view import measures
 from evsim.view.linger import Linger, best_linger_s
+from evsim.view.plots import linger_curve
 from evsim.view.publishing import Sendings, publishing
 
 
@@ -109,3 +110,22 @@ def test_confirmed_and_then_lost_by_the_broker_is_lost_after_the_ack():
     assert publishing(history)["lost_after_ack"] == 1
     with pytest.raises(UnknownName, match="shop"):
         publishing(history, "shopp")
+
+
+def test_the_curve_of_lingering_tells_what_was_measured_and_what_the_formula_says():
+    def history(linger_s, seed):
+        shop = Publisher("shop", to="orders", rate=200, acks="all", linger_s=linger_s, batch_events=10_000)
+        return run(shop, Log("orders"), Link("shop", "orders", delay_s=0.001), until_s=5, seed=seed)
+
+    figure = linger_curve({0.0: history(0.0, 1), 0.02: [history(0.02, seed) for seed in (1, 2, 3)]})
+    assert figure.claim.startswith("Holding events back for 20 ms fills a request with")
+    assert figure.facts["linger none"] == "confirmed after 2 ms (formula 2 ms), 1 a request (formula 1)"
+    assert "(formula 14 ms)" in figure.facts["linger 20 ms"]
+    assert all(figure.png(theme) == figure.png(theme) for theme in ("light", "dark"))
+
+
+def test_a_curve_of_what_was_never_confirmed_is_refused():
+    with pytest.raises(BadScenario, match="or 'all'"):
+        linger_curve({0.0: run(Publisher("shop", to="orders", rate=20), Log("orders"), until_s=5)})
+    with pytest.raises(BadScenario, match="no runs"):
+        linger_curve({})
