@@ -21,6 +21,7 @@ from evsim.view.words import count, digits, grouped, rate, share, si
 if TYPE_CHECKING:
     from evsim.history import History
     from evsim.lab.scenario import Scenario
+    from evsim.lab.search import Found
     from evsim.view.figure import Figure
     from evsim.view.moment import Moment
 
@@ -156,6 +157,12 @@ class Run:
         from evsim.view.checks import judge
 
         return Verdicts(judge(promise, self.history) for promise in promises)
+
+    def shrink(self, *promises: Any, budget: int = 500) -> Found:
+        """The smallest run, found in at most ``budget`` runs, that breaks the same promise as this one."""
+        from evsim.lab.search import shrink
+
+        return shrink(self, promises, budget)
 
     def story(self, name: str) -> Text:
         """The life of one event (``"shop.3"``) or one order (``"order-3"``), in sentences."""

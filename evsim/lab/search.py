@@ -70,7 +70,8 @@ class Found:
     def __repr__(self) -> str:
         events = count(self.run.history.event_count, "event")
         faults = self.case.faults
-        how = f"found by schedule {self.tried}, made smaller in {count(self.shrinking, 'run')}: {events}"
+        found = f"found by schedule {self.tried}, made" if self.tried > 1 else "made"
+        how = f"{found} smaller in {count(self.shrinking, 'run')}: {events}"
         lines = [str(self.verdict), "", how, *(f"  {fault!r}" for fault in faults)]
         return "\n".join([*lines, "", str(self.story), "", f"token  {self.token}"])
 
@@ -137,6 +138,16 @@ def search(
         interrupted = True
     names = tuple(verdict.promise for verdict in cases[0].run().check(*promises))
     return Covered(names, tried, interrupted, unknown, seen)
+
+
+def shrink(run: Run, promises: Sequence[Any], budget: int = 500) -> Found:
+    """The smallest run that breaks the same promise as this one; every fault in it may go. BadScenario if none does."""
+    if not any(verdict.state == "VIOLATED" for verdict in run.check(*promises)):
+        raise BadScenario(
+            "this run breaks none of these promises, so there is nothing to shrink; give one that it breaks"
+        )
+    case = Case(run.scenario, run.seed, run.until_s, run.ties)
+    return _smallest(case, run.scenario.without(*case.faults), tuple(promises), 1, 4 * budget)
 
 
 def _in_turn(first: Iterator[Case], second: Iterator[Case]) -> Iterator[Case]:

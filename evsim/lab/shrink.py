@@ -12,8 +12,8 @@ from evsim.lab.schedules import Case
 from evsim.laws import Constant
 from evsim.sim.broker.log import Log
 from evsim.sim.consumer import Consumer
-from evsim.sim.faults import Fault
-from evsim.sim.network import Link
+from evsim.sim.faults import Crash, Fault
+from evsim.sim.network import Link, part_of_known
 from evsim.sim.publisher import Publisher
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Broken = Callable[["Run"], Any]
 """Gives the verdict of a run when the promise is broken in it, else None."""
 
+_STEPS = ("handled", "saved", "sent", "delivered", "acked")
 _FEW = (1, 2, 3, 5, 8, 13, 21, 34)
 _PLAIN = {"down_s": (1.0, 5.0), "for_s": (1.0, 5.0, 60.0), "share": (1.0,), "nth": (1, 2, 3, 4, 5)}
 
@@ -60,6 +61,7 @@ def _try(case: Case, broken: Broken) -> Run | None:
 def _simpler(case: Case, run: Run, verdict: Any, keep: Scenario) -> Iterator[Case]:
     """Cases that are simpler by one thing; what saves most comes first."""
     yield from _fewer_faults(case, keep)
+    yield from _crashes_at_a_step(case, keep)
     yield from _shorter(case, verdict)
     yield from _fewer_events(case, run)
     yield from _fewer_parts(case)
@@ -70,6 +72,18 @@ def _simpler(case: Case, run: Run, verdict: Any, keep: Scenario) -> Iterator[Cas
 def _fewer_faults(case: Case, keep: Scenario) -> Iterator[Case]:
     for fault in _added(case, keep):
         yield replace(case, scenario=case.scenario.without(fault))
+
+
+def _crashes_at_a_step(case: Case, keep: Scenario) -> Iterator[Case]:
+    """A crash after a step of the first deliveries says more than one at a time, and needs fewer events before it."""
+    for fault in _added(case, keep):
+        owner = fault.part if isinstance(fault, Crash) else None
+        part = case.scenario.named.get(part_of_known(owner, case.scenario.named)) if owner else None
+        if getattr(fault, "at_s", None) is None or not isinstance(part, Consumer):
+            continue
+        for nth in (1, 2):
+            for step in _STEPS:
+                yield _with(case, fault, part=part.name, at_s=None, after=step, nth=nth)
 
 
 def _shorter(case: Case, verdict: Any) -> Iterator[Case]:
@@ -126,7 +140,7 @@ def _plainer_faults(case: Case, keep: Scenario) -> Iterator[Case]:
                     yield _with(case, fault, **{field: value})
         at_s = getattr(fault, "at_s", None)
         if at_s:
-            for plainer in (float(math.floor(at_s)), round(at_s, 1)):
+            for plainer in (float(math.floor(at_s / 4)), float(math.floor(at_s / 2)), float(math.floor(at_s))):
                 if plainer != at_s:
                     yield _with(case, fault, at_s=plainer)
 
