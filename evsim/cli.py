@@ -200,6 +200,38 @@ def lab(
         return HELD
 
 
+@app.command(name="import")
+def import_(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="An AsyncAPI 3 document, or RabbitMQ definitions.")],
+    vhost: Annotated[str | None, typer.Option(metavar="NAME", help="Which virtual host of RabbitMQ.")] = None,
+) -> int:
+    """Read a document from elsewhere and print it as a scenario file."""
+    from evsim.lab.file import text_of
+    from evsim.lab.scenario import Scenario
+
+    text = text_of(path)
+    if "asyncapi" in text:
+        scenario = Scenario.from_asyncapi(text, path.name)
+    else:
+        scenario = Scenario.from_rabbitmq(text, vhost, path.name)
+    print(scenario.to_yaml(), end="")
+    return HELD
+
+
+@app.command(name="export")
+def export_(
+    target: Target,
+    format_: Annotated[str, typer.Option("--format", metavar="NAME", help="asyncapi or rabbitmq.")] = "asyncapi",
+) -> int:
+    """Print a scenario as an AsyncAPI 3 document, or its queues as RabbitMQ definitions."""
+    scenario = _scenario(target)
+    made = {"asyncapi": scenario.to_asyncapi, "rabbitmq": scenario.to_rabbitmq}
+    if format_ not in made:
+        raise UnknownName(f"no format called {format_!r}{did_you_mean(format_, made)}")
+    print(made[format_](), end="")
+    return HELD
+
+
 # ---------------------------------------------------------------- what the words mean
 
 

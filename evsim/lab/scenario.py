@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, NoReturn
 
 from evsim.errors import BadScenario, UnknownName, did_you_mean, shown
 from evsim.lab import explain, file, plain, schema, sense
@@ -204,6 +204,34 @@ class Scenario:
         """The scenario in this file: JSON if its name ends in ``.json``, else YAML."""
         text, where = file.text_of(path), Path(path).name
         return cls.from_json(text, where) if where.endswith(".json") else cls.from_yaml(text, where)
+
+    @classmethod
+    def from_asyncapi(cls, text: str, where: str = "AsyncAPI") -> Scenario:
+        """The scenario that an AsyncAPI 3 document describes, in YAML or JSON; see ``evsim.lab.asyncapi``."""
+        from evsim.lab import asyncapi
+
+        name, parts = asyncapi.read(text, where)
+        return cls(*parts, name=name)
+
+    def to_asyncapi(self, envelope: Literal["structured", "binary"] = "structured") -> str:
+        """The scenario as an AsyncAPI 3 document in YAML, from which ``from_asyncapi`` reads the same scenario."""
+        from evsim.lab import asyncapi_writing
+
+        return asyncapi_writing.written(self.name, self.parts, envelope)
+
+    @classmethod
+    def from_rabbitmq(cls, text: str, vhost: str | None = None, where: str = "definitions") -> Scenario:
+        """The exchanges and queues of one virtual host in RabbitMQ definitions (``rabbitmqctl export_definitions``)."""
+        from evsim.lab import rabbitmq
+
+        name, parts = rabbitmq.read(text, vhost, where)
+        return cls(*parts, name=name)
+
+    def to_rabbitmq(self) -> str:
+        """The exchanges and queues as RabbitMQ definitions in JSON; other parts are left out."""
+        from evsim.lab import rabbitmq_writing
+
+        return rabbitmq_writing.written(self.parts)
 
     @staticmethod
     def json_schema() -> dict[str, Any]:
