@@ -45,6 +45,11 @@ _SENTENCES = {
     "called": "{node} was called by {place} for {id}",
     "answered": "{node} answered {place} about {id}",
     "refused": "{node} could not answer {place} about {id}: not available",
+    "hit": "{node} knew the answer about {id}",
+    "miss": "{node} did not know the answer about {id}",
+    "stale": "{node} did not know that its answer about {id} was outdated",
+    "loaded": "{node} heard the answer about {id} from {place}",
+    "invalidated": "{node} forgot what {id} had changed",
     "crashed": "{node} crashed",
     "restarted": "{node} came back",
     "paused": "{node} froze",
@@ -128,7 +133,7 @@ class _Teller:
     def line(self, row: int) -> str:
         record = self.history.record_at(row)
         event = int(self.history.event[row])
-        asked = self.history.parts.get(record.place, {}).get("kind") == "service"
+        asked = self.history.parts.get(record.place, {}).get("kind") in {"service", "cache"}
         told = _ASKED.get(record.step) if asked else None
         sentence = self.effect(record) if record.step == "effect" else told or _SENTENCES.get(record.step)
         if sentence is None:

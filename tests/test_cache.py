@@ -250,3 +250,11 @@ def test_a_cache_can_be_kept_in_a_file_and_explained():
     shop = told(stampede="lock")
     assert Scenario.from_yaml(shop.to_yaml()) == shop
     assert "cache, and on a miss for prices" in str(shop.explain())
+
+
+def test_the_story_of_a_question_tells_what_the_cache_knew():
+    run = told(delay_s=0.1).run(60, seed=1)
+    stale = rows(run, "stale")[0].event_id
+    assert "cache knew the answer" in run.story(stale)
+    assert "outdated" in run.story(stale)
+    assert f"cache forgot what {rows(run, 'invalidated')[0].event_id} had changed" in run.story("product-1")
