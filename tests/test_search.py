@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from evsim.errors import BadScenario, UnknownName
-from evsim.lab.catalog import CHAIN, ORDER_SHOP, PAYMENT
+from evsim.lab.catalog import CHAIN, INCIDENT, ORDER_SHOP, PAYMENT
 from evsim.lab.scenario import Scenario
 from evsim.lab.search import LINES_MAX, search
 from evsim.lab.token import parse
-from evsim.laws import Constant, Exponential
+from evsim.laws import Exponential
 from evsim.sim.broker.log import Log
-from evsim.sim.consumer import Consumer, Timed
-from evsim.sim.faults import Crash, Delay, Pause
+from evsim.sim.consumer import Consumer
+from evsim.sim.faults import Crash
 from evsim.sim.network import Link
 from evsim.sim.publisher import Publisher
 from evsim.view.checks import at_most_once, every, in_order_by_key, nothing_lost
@@ -111,22 +111,8 @@ def test_an_unknown_fault_is_named():
         search(ORDER_SHOP, [nothing_lost()], faults=("crahs",))
 
 
-NIGHT = Scenario(
-    Publisher("shop", to="bus", rate=4),
-    Link("shop", "bus", delay_s=Exponential(0.01)),
-    Log("bus", partitions=4),
-    PAYMENT["payment"].but(members=3, service_s=Exponential(0.15), commit=Timed(2.0), session_timeout_s=10),
-    PAYMENT["shipping"].but(members=2, inbox=True),
-    Pause("shipping-1", at_s=20, for_s=8),
-    Delay("shop", "bus", extra_s=Constant(0.4), share=0.2, at_s=30, for_s=10),
-    Crash("payment-2", at_s=47.3, down_s=25),
-    Pause("payment-3", at_s=75, for_s=3),
-    name="the night of the 14th",
-)
-
-
 def test_a_run_full_of_faults_shrinks_to_one_event_and_the_one_that_matters():
-    run = NIGHT.run(120, seed=11)
+    run = INCIDENT.run(120, seed=11)
     assert run.check(at_most_once("card charged"))[0].state == "VIOLATED"
     small = run.shrink(at_most_once("card charged"))
     assert [type(fault) for fault in small.case.faults] == [Crash]

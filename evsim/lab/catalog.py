@@ -8,16 +8,16 @@ from types import MappingProxyType
 from evsim.errors import UnknownName, did_you_mean
 from evsim.lab.handlers import HANDLERS, charge, ship
 from evsim.lab.scenario import Scenario
-from evsim.laws import Exponential
+from evsim.laws import Constant, Exponential
 from evsim.sim.broker.log import Log
-from evsim.sim.consumer import Consumer
-from evsim.sim.faults import Crash
+from evsim.sim.consumer import Consumer, Timed
+from evsim.sim.faults import Crash, Delay, Pause
 from evsim.sim.network import Link
 from evsim.sim.publisher import Publisher
 from evsim.sim.service import Service
 
 __all__ = [
-    "CATALOG", "CHAIN", "HANDLERS", "HELLO", "ORDER_SHOP", "OUTAGE", "PAYMENT",
+    "CATALOG", "CHAIN", "HANDLERS", "HELLO", "INCIDENT", "ORDER_SHOP", "OUTAGE", "PAYMENT",
     "about", "charge", "get", "names", "ship",
 ]  # fmt: skip
 
@@ -55,15 +55,39 @@ CHAIN = Scenario(
     name="chain",
 )
 
+INCIDENT = Scenario(
+    Publisher("shop", to="bus", rate=4),
+    Link("shop", "bus", delay_s=Exponential(0.01)),
+    Log("bus", partitions=4),
+    Consumer(
+        "payment",
+        of="bus",
+        members=3,
+        service_s=Exponential(0.15),
+        on={"order.placed": charge},
+        commit=Timed(2.0),
+        session_timeout_s=10,
+    ),
+    Consumer("shipping", of="bus", members=2, service_s=Exponential(0.1), on={"order.paid": ship}, inbox=True),
+    Pause("shipping-1", at_s=20, for_s=8),
+    Delay("shop", "bus", extra_s=Constant(0.4), share=0.2, at_s=30, for_s=10),
+    Crash("payment-2", at_s=47.3, down_s=25),
+    Pause("payment-3", at_s=75, for_s=3),
+    name="incident",
+)
+
 _ABOUT = {
     "hello": "one shop, one log, one consumer: the first run",
     "order-shop": "billing and shipping read the same orders, each at its own pace",
     "outage": "the order shop, whose billing is down for a minute",
     "payment": "cards are charged and parcels sent by handlers",
+    "incident": "a night with four faults, one of which cost a customer money",
     "chain": "a shop that waits for three services in a row; no log",
 }
 
-CATALOG: Mapping[str, Scenario] = MappingProxyType({s.name: s for s in (HELLO, ORDER_SHOP, OUTAGE, PAYMENT, CHAIN)})
+CATALOG: Mapping[str, Scenario] = MappingProxyType(
+    {s.name: s for s in (HELLO, ORDER_SHOP, OUTAGE, PAYMENT, INCIDENT, CHAIN)}
+)
 """Every scenario that has a name of its own, simplest first."""
 
 
