@@ -257,4 +257,5 @@ def test_the_story_of_a_question_tells_what_the_cache_knew():
     stale = rows(run, "stale")[0].event_id
     assert "cache knew the answer" in run.story(stale)
     assert "outdated" in run.story(stale)
-    assert f"cache forgot what {rows(run, 'invalidated')[0].event_id} had changed" in run.story("product-1")
+    change = rows(run, "invalidated")[0].event_id
+    assert f"cache forgot what {change} had changed" in run.story(change)
