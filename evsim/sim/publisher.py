@@ -463,7 +463,7 @@ class LivePublisher(Node):
         elif self.value.clients is not None:
             for _ in range(self.value.clients):
                 self.world.call_in(self._think(), self._act, self.epoch)
-        else:
+        elif self.published != self._count:
             self.world.call_in(self._gap(), self._tick_again, self.epoch)
 
 
