@@ -78,6 +78,15 @@ _Dumper.add_representer(
 )
 
 
+_BREAKS = frozenset("\x85\u2028\u2029")
+_Dumper.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style='"' if _BREAKS.intersection(text) else None
+    ),
+)
+
+
 def _resolve_like_the_reader() -> None:
     """Text that our reader would take for a number is quoted, also where YAML 1.1 would not (``1e3``)."""
     from evsim.lab.marks import _FLOAT
