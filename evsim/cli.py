@@ -1,4 +1,4 @@
-"""The command line: run, search, story, replay, check, list, datasets, lab.
+"""The command line: run, search, story, replay, check, list, datasets, conformance, lab.
 
 Exit codes: 0 all held, 1 a promise did not hold or a replay differs, 2 a scenario or file is wrong, 3 our mistake.
 """
@@ -180,6 +180,25 @@ def datasets() -> int:
         say(f"  {name:<12} {heading.removeprefix(f'{name}: ')}")
     say("\n  Next:  evsim lab, then in a cell: ev.data.load(name)")
     return HELD
+
+
+@app.command()
+def conformance(
+    broker: Annotated[str | None, typer.Option(metavar="NAME", help="Only the cases about this broker.")] = None,
+    id_: Annotated[str | None, typer.Option("--id", metavar="ID", help="Only this case, such as log-02.")] = None,
+    json_: Json = False,
+) -> int:
+    """Hold the brokers to what the documentation of real ones promises, case by case."""
+    from evsim.lab.conformance import table
+
+    verdicts = table.played(table.cases(broker, id_))
+    if json_:
+        print(json.dumps([verdict.to_dict() for verdict in verdicts], indent=2, ensure_ascii=False))
+    else:
+        for verdict in verdicts:
+            say(table.text(verdict, WIDTH), None if verdict.ok else "red")
+        say(f"\n  {table.summary(verdicts)}", "green" if all(verdict.ok for verdict in verdicts) else "red")
+    return HELD if all(verdict.ok for verdict in verdicts) else BROKEN
 
 
 @app.command()
