@@ -14,7 +14,7 @@ from pydantic import Field
 from evsim.errors import did_you_mean, shown
 from evsim.laws import Constant, Duration
 from evsim.patterns.matching import topic_matcher, topic_problem
-from evsim.sim.consumer import Consumer, LiveConsumer
+from evsim.sim.consumer import Consumer, Durable, LiveConsumer
 from evsim.sim.handling import Handling
 from evsim.sim.part import BROKERS, SOURCES, Part
 
@@ -104,6 +104,7 @@ class Router(_Forwarder):
     service_s: Duration = Constant(0.0)
     prefetch: int | None = Field(1, ge=1, le=1_000_000)
     subjects: tuple[str, ...] | None = None
+    durable: Durable | None = None
     context: str | None = None
     kind: Literal["router"] = "router"
     refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"of": SOURCES, "routes": BROKERS, "default": BROKERS}
@@ -143,6 +144,7 @@ class Wiretap(_Forwarder):
     service_s: Duration = Constant(0.0)
     prefetch: int | None = Field(1, ge=1, le=1_000_000)
     subjects: tuple[str, ...] | None = None
+    durable: Durable | None = None
     kind: Literal["wiretap"] = "wiretap"
     refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"of": SOURCES, "to": BROKERS}
 
