@@ -48,6 +48,7 @@ _ROOMS = {
     "sim.profile": ("Ramp", "Diurnal", "Spike"),
     "sim.broker.base": ("Message",),
     "sim.broker.log": ("Log",),
+    "sim.broker.pubsub": ("PubSub",),
     "sim.consumer": ("Consumer", "Timed", "Durable", "Share"),
     "sim.router": ("Router", "Wiretap"),
     "sim.cache": ("Cache",),

@@ -12,6 +12,7 @@ from evsim.errors import BadScenario, shown
 from evsim.lab.handlers import HANDLERS
 from evsim.laws import Choice, Constant, Law
 from evsim.sim.broker.log import Log
+from evsim.sim.broker.pubsub import PubSub
 from evsim.sim.cache import Cache
 from evsim.sim.campaign import Campaign
 from evsim.sim.consumer import Consumer
@@ -27,6 +28,7 @@ from evsim.value import Value
 
 PARTS: tuple[type[Part], ...] = (
     Publisher, Log, Consumer, Service, Link,
+    PubSub,
     Router, Wiretap, Cache, Redrive,
     Crash, Pause, Drop, Duplicate, Delay, Partition, Join, Leave,
     Slow, Reorder, Corrupt, Poison, Campaign,
