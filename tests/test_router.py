@@ -3,7 +3,7 @@
 import pytest
 
 import evsim as ev
-from evsim import BadScenario, Choice, Consumer, Crash, Exponential, Log, Publisher, Router, Scenario, Wiretap
+from evsim import BadScenario, Choice, Consumer, Crash, Exponential, Log, Publisher, PubSub, Router, Scenario, Wiretap
 
 
 def steps(run, step, place=None):
@@ -161,3 +161,20 @@ def test_a_router_can_be_kept_in_a_file():
     assert Scenario.from_yaml(shop_.to_yaml()) == shop_
     assert Scenario.from_json(shop_.to_json()) == shop_
     assert "sorter" in str(shop_.explain())
+
+
+def test_a_wiretap_listens_on_subjects_and_a_router_too():
+    run = Scenario(
+        Publisher("shop", to="news", rate=50, count=100),
+        Publisher("till", to="news", rate=50, count=100, type="order.paid"),
+        PubSub("news"),
+        Wiretap("tap", of="news", to="audit", subjects=("order.paid",)),
+        Router("sorter", of="news", routes={"bulk": "*.placed"}),
+        Log("audit"),
+        Log("bulk"),
+        Consumer("all", of="news"),
+    ).run(20, seed=1)
+    assert {row.event_id.partition(".")[0] for row in steps(run, "stored", "audit/0")} == {"till"}
+    assert len(steps(run, "stored", "bulk/0")) == len(steps(run, "stored", "audit/0")) == 100
+    assert len(steps(run, "unroutable")) == 100
+    assert len([row for row in steps(run, "handled") if row.node == "all"]) == 200

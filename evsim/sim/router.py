@@ -14,8 +14,11 @@ from pydantic import Field
 from evsim.errors import did_you_mean, shown
 from evsim.laws import Constant, Duration
 from evsim.patterns.matching import topic_matcher, topic_problem
+from evsim.sim.broker.base import Message
 from evsim.sim.consumer import Consumer, Durable, LiveConsumer
 from evsim.sim.handling import Handling
+from evsim.sim.node import Node
+from evsim.sim.outlet import Outlet
 from evsim.sim.part import BROKERS, SOURCES, Part
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 Route = str | tuple[str, ...] | Mapping[str, Any]
 Test = Callable[["Event", Mapping[str, Any]], bool]
+
+_PLAIN = Message()
 
 COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "ge": lambda given, bound: given >= bound,
@@ -37,6 +42,7 @@ COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 _ENVELOPE = ("id", "type", "source", "version", "key", "correlation_id", "causation_id")
 _HEADER = "header."
+_TAPPED = {"queue", "exchange"}
 
 
 class _Forwarder(Part):
@@ -79,7 +85,7 @@ class _Forwarder(Part):
         """Where this event goes."""
         raise NotImplementedError
 
-    def build(self, world: World) -> LiveForwarder:
+    def build(self, world: World) -> LiveForwarder | LiveTap:
         """Bring the forwarder to life."""
         return LiveForwarder(world, self)
 
@@ -134,7 +140,9 @@ class Router(_Forwarder):
 class Wiretap(_Forwarder):
     """A wiretap: ``Wiretap("audit", of="orders", to="audit-log")`` sends a copy of all that is published to ``of``.
 
-    It is one more group of readers, so that nobody else waits for it and nobody gets less.
+    It is one more group of readers, so that nobody else waits for it and nobody gets less. A queue has no groups, and
+    an exchange nothing to read: there it taps the way in (as RabbitMQ's firehose does), and what comes by while the
+    wiretap is down has been missed.
     """
 
     name: str
@@ -146,7 +154,7 @@ class Wiretap(_Forwarder):
     subjects: tuple[str, ...] | None = None
     durable: Durable | None = None
     kind: Literal["wiretap"] = "wiretap"
-    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"of": SOURCES, "to": BROKERS}
+    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"of": (*SOURCES, "exchange"), "to": BROKERS}
 
     @property
     def targets(self) -> list[str]:
@@ -156,6 +164,10 @@ class Wiretap(_Forwarder):
     def forward(self, event: Event, headers: Mapping[str, Any]) -> list[str]:
         """A copy of all."""
         return [self.to]
+
+    def build(self, world: World) -> LiveForwarder | LiveTap:
+        """Bring the wiretap to life."""
+        return LiveTap(world, self) if world.parts[self.of].kind in _TAPPED else LiveForwarder(world, self)
 
 
 # ---------------------------------------------------------------- routes
@@ -246,6 +258,7 @@ class Forwarding(Handling):
     def __init__(self, world: World, value: Consumer, group: Any, forwarder: _Forwarder) -> None:
         super().__init__(world, value, group)
         self.forwarder = forwarder
+        self._ways: dict[tuple[str, str, Message | None], Outlet] = {}
 
     def skips(self, member: Member, event: int) -> bool:
         """Nothing is skipped."""
@@ -260,9 +273,11 @@ class Forwarding(Handling):
             record(now, code, index, offset)
             if member.traps and member.trapped(step, index):
                 return
-        targets = self.forwarder.forward(self.world.history.event_at(index), _headers(member))
+        message = _message(member)
+        headers = message.headers if message is not None else {}
+        targets = self.forwarder.forward(self.world.history.event_at(index), headers)
         for target in targets:
-            self.outlet(member, target).publish(index)
+            self._way(member, target, message).publish(index)
         if not targets:
             record(now, self.world.history.code("unroutable", member.name), index, 0)
         record(now, cursor.sent, index, offset)
@@ -270,9 +285,58 @@ class Forwarding(Handling):
             return
         member.finish()
 
+    def _way(self, member: Member, target: str, message: Message | None) -> Outlet:
+        """The way to a target for messages with these properties, which stay as they are."""
+        way = self._ways.get((member.name, target, message))
+        if way is None:
+            way = Outlet(self.world, member.name, self.world.find(target), message)
+            self._ways[member.name, target, message] = way
+        return way
 
-def _headers(member: Any) -> Mapping[str, Any]:
-    """The headers of the message in hand, where the broker keeps any."""
+
+def _message(member: Any) -> Message | None:
+    """The properties of the message in hand, where the broker keeps any."""
     entry = getattr(getattr(member, "delivery", None), "entry", None)
-    message = getattr(entry, "message", None)
-    return message.headers if message is not None else {}
+    return getattr(entry, "message", None)
+
+
+class LiveTap(Node):
+    """A wiretap at the way into a queue or an exchange."""
+
+    late = -1
+    """Taps are set before anybody publishes."""
+
+    def __init__(self, world: World, value: Wiretap) -> None:
+        super().__init__(world, value.name)
+        self.value = value
+        self._ways: dict[Message, Outlet] = {}
+        world.live[value.name] = self
+
+    def start(self) -> None:
+        """Set the tap: whatever the broker takes in, a copy comes here."""
+        broker = self.world.find(self.value.of)
+        door = "put" if hasattr(broker, "store") else "queues"
+        link, taken = self.world.link(broker.name, self.name), getattr(broker, door)
+
+        def tapped(event: int, message: Message, *more: Any) -> Any:
+            if broker.up and not message.delay_s:
+                link.send(self._copied, (event, message), event)
+            return taken(event, message, *more)
+
+        setattr(broker, door, tapped)
+        if door == "put":
+            broker.store = lambda event: tapped(event, _PLAIN)
+
+    def _copied(self, copy: tuple[int, Message]) -> None:
+        """A copy has come: send it on."""
+        event, message = copy
+        if self.frozen:
+            self.hold(self._copied, copy)
+        elif self.down:
+            code = self.world.history.code("missed", self.name, self.value.of)
+            self.world.record(self.world.now, code, event, 0)
+        else:
+            way = self._ways.get(message)
+            if way is None:
+                way = self._ways[message] = Outlet(self.world, self.name, self.world.find(self.value.to), message)
+            way.publish(event)
