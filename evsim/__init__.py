@@ -48,6 +48,8 @@ _ROOMS = {
     "sim.profile": ("Ramp", "Diurnal", "Spike"),
     "sim.broker.base": ("Message",),
     "sim.broker.log": ("Log",),
+    "sim.broker.queue": ("Queue",),
+    "sim.broker.exchange": ("Exchange",),
     "sim.broker.pubsub": ("PubSub",),
     "sim.consumer": ("Consumer", "Timed", "Durable", "Share"),
     "sim.router": ("Router", "Wiretap"),

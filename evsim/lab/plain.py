@@ -11,7 +11,9 @@ from typing import Any
 from evsim.errors import BadScenario, shown
 from evsim.lab.handlers import HANDLERS
 from evsim.laws import Choice, Constant, Law
+from evsim.sim.broker.exchange import Exchange
 from evsim.sim.broker.log import Log
+from evsim.sim.broker.queue import Queue
 from evsim.sim.broker.pubsub import PubSub
 from evsim.sim.cache import Cache
 from evsim.sim.campaign import Campaign
@@ -27,7 +29,7 @@ from evsim.sim.service import Service
 from evsim.value import Value
 
 PARTS: tuple[type[Part], ...] = (
-    Publisher, Log, Consumer, Service, Link,
+    Publisher, Log, Queue, Exchange, Consumer, Service, Link,
     PubSub,
     Router, Wiretap, Cache, Redrive,
     Crash, Pause, Drop, Duplicate, Delay, Partition, Join, Leave,

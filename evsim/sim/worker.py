@@ -142,6 +142,7 @@ class LiveWorker(Node):
         self.silences += 1
         if self.busy:
             self.delivery.epoch = -1
+        self.there = False
         if not self.is_silent and not self.leaving:
             self.join()
 
@@ -149,7 +150,7 @@ class LiveWorker(Node):
 
     def arrive(self, delivery: Delivery) -> None:
         """A message has come."""
-        if delivery.epoch != self.epoch:
+        if delivery.epoch != self.epoch or self.down:
             return
         if self.frozen:
             self.hold(self.arrive, delivery)
