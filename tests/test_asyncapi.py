@@ -14,11 +14,16 @@ from evsim import (
     Choice,
     Consumer,
     Crash,
+    Durable,
     Event,
+    Exchange,
     Exponential,
     Link,
     Log,
+    Message,
     Publisher,
+    PubSub,
+    Queue,
     Router,
     Scenario,
     Service,
@@ -115,6 +120,33 @@ def test_without_our_extension_what_asyncapi_can_say_is_left():
     assert plain["mail"].types == ("order.shipped",)
     assert plain["shop"].rate == 1.0
     assert plain.run(10, seed=1).history.event_count > 10
+
+
+BROKERS = Scenario(
+    Publisher(
+        "shop", to="world", rate=20, message=Message(routing_key="de.order", expiration_s=1.5, priority=3, delay_s=2)
+    ),
+    Publisher("till", to="tasks", rate=20, message=Message(persistent=False, mandatory=True, headers={"a": 1})),
+    Publisher("radio", to="news", rate=2, message=Message(routing_key="x.y")),
+    Exchange("world", type="topic", bindings={"tasks": "de.#"}),
+    Queue("tasks", type="quorum", delivery_limit=3, dead_letter="parked"),
+    Queue("parked", durable=False),
+    PubSub("news", stream=True, retention_s=9),
+    Consumer("work", of="tasks", prefetch=None, nack="requeue"),
+    Consumer("mail", of="news", subjects=("x.*",), durable=Durable(ack_wait_s=3), group="post"),
+    name="brokers",
+)
+
+
+@pytest.mark.parametrize("envelope", ["structured", "binary"])
+def test_queues_exchanges_and_subjects_come_back_whole(envelope):
+    assert Scenario.from_asyncapi(BROKERS.to_asyncapi(envelope)) == BROKERS
+    document = yaml.safe_load(BROKERS.to_asyncapi(envelope))
+    assert document["channels"]["tasks"]["bindings"] == {
+        "amqp": {"is": "queue", "queue": {"name": "tasks", "durable": True}}
+    }
+    assert document["operations"]["shop"]["bindings"]["amqp"]["expiration"] == 1500
+    assert {each["protocol"] for each in document["servers"].values()} == {"amqp", "nats"}
 
 
 # ---------------------------------------------------------------- the document itself

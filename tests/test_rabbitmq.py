@@ -6,11 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evsim import BadScenario, Scenario
-from evsim.lab.plain import KINDS
+from evsim import BadScenario, Consumer, Log, Message, Publisher, Queue, Scenario
 from evsim.lab.rabbitmq import Definitions
-
-needs_queues = pytest.mark.skipif("exchange" not in KINDS or "queue" not in KINDS, reason="no queue room here yet")
 
 SHOP = {
     "rabbitmq_version": "4.1.0",
@@ -178,9 +175,27 @@ def test_whatever_stands_anywhere_it_is_read_or_refused(path, junk):
         assert str(refused)  # noqa: PT017 - it may also be read
 
 
-@needs_queues
 def test_definitions_come_back_from_a_scenario():
     shop = Scenario.from_rabbitmq(json.dumps(SHOP))
     assert Scenario.from_rabbitmq(shop.to_rabbitmq()) == shop
     assert Scenario.from_asyncapi(shop.to_asyncapi()) == shop
     assert not shop.problems()
+
+
+def test_what_is_imported_runs():
+    """Routed by the bindings of the definitions: two copies of each order, one told apart by its headers."""
+    eu = Message(headers={"region": "eu"})
+    shop = Scenario.from_rabbitmq(json.dumps(SHOP)).plus(
+        Publisher("web", to="orders", rate=20, count=100, message=eu),
+        Consumer("post", of="mail"),
+        Consumer("till", of="billing"),
+    )
+    history = shop.run(20, seed=1).history
+    assert len(history.of("handled", node="post")) == len(history.of("handled", node="till")) == 100
+    assert Scenario.from_asyncapi(shop.to_asyncapi()) == shop
+
+
+def test_what_rabbitmq_cannot_do_is_not_exported():
+    for queue, said in ((Queue("q", visibility_timeout_s=30), "SQS"), (Queue("q", dead_letter="log"), "dead letters")):
+        with pytest.raises(BadScenario, match=said):
+            Scenario(queue, Log("log")).to_rabbitmq()

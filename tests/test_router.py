@@ -3,7 +3,22 @@
 import pytest
 
 import evsim as ev
-from evsim import BadScenario, Choice, Consumer, Crash, Exponential, Log, Publisher, PubSub, Router, Scenario, Wiretap
+from evsim import (
+    BadScenario,
+    Choice,
+    Consumer,
+    Crash,
+    Exchange,
+    Exponential,
+    Log,
+    Message,
+    Publisher,
+    PubSub,
+    Queue,
+    Router,
+    Scenario,
+    Wiretap,
+)
 
 
 def steps(run, step, place=None):
@@ -178,3 +193,32 @@ def test_a_wiretap_listens_on_subjects_and_a_router_too():
     assert len(steps(run, "stored", "bulk/0")) == len(steps(run, "stored", "audit/0")) == 100
     assert len(steps(run, "unroutable")) == 100
     assert len([row for row in steps(run, "handled") if row.node == "all"]) == 200
+
+
+def test_a_wiretap_on_an_exchange_or_a_queue_takes_nothing_away():
+    eu = Message(headers={"region": "eu"}, routing_key="de.order.placed")
+    scenario = Scenario(
+        Publisher("shop", to="world", rate=50, count=100, message=eu),
+        Exchange("world", type="topic", bindings={"inner": "de.#"}),
+        Exchange("inner", type="fanout", bindings={"germany": "", "france": ""}),
+        Queue("germany"),
+        Queue("france"),
+        Router("sorter", of="germany", routes={"eu": {"header.region": "eu"}}, default="france"),
+        Queue("eu"),
+        Consumer("desk", of="eu"),
+        Consumer("bureau", of="france"),
+        Log("audit"),
+        Log("inside"),
+        Log("late"),
+    )
+    taps = Wiretap("tap", of="eu", to="audit"), Wiretap("inner-tap", of="inner", to="inside")
+    run = scenario.plus(*taps, Wiretap("broken", of="world", to="late"), Crash("broken", at_s=1, down_s=0.5)).run(
+        20, seed=1
+    )
+    for node in ("desk", "bureau"):
+        assert len([row for row in steps(run, "handled") if row.node == node]) == 100
+    assert len(steps(run, "stored", "audit/0")) == len(steps(run, "stored", "inside/0")) == 100
+    missed = [row for row in steps(run, "missed") if row.node == "broken"]
+    assert missed
+    assert all(1 <= row.time <= 1.5 for row in missed)
+    assert len(steps(run, "stored", "late/0")) + len(missed) == 100
