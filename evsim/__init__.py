@@ -51,6 +51,8 @@ _ROOMS = {
     "sim.broker.queue": ("Queue",),
     "sim.broker.exchange": ("Exchange",),
     "sim.broker.pubsub": ("PubSub",),
+    "sim.broker.webhook": ("Webhook", "Replay"),
+    "patterns.webhooks": ("Gone",),
     "sim.consumer": ("Consumer", "Timed", "Durable", "Share"),
     "sim.router": ("Router", "Wiretap"),
     "sim.cache": ("Cache",),
