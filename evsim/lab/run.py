@@ -223,6 +223,10 @@ class Run:
         """A figure: the parts, and how much flowed between them."""
         return _plots().topology(self.history)
 
+    def routing(self) -> Figure:
+        """A figure: how many events of each publisher came to each place, and how many found no way."""
+        return _plots().routing(self.history)
+
     def dead_letters(self) -> Figure:
         """A figure: why events were parked, after how many tries, and how many were handled in the end."""
         return _plots().dead_letters(self.history)

@@ -5,6 +5,7 @@ from evsim.view.plots.lag import lag
 from evsim.view.plots.latency import latency, latency_of
 from evsim.view.plots.lines import bars, compare_lines, lines
 from evsim.view.plots.linger import linger_curve
+from evsim.view.plots.routing import routing
 from evsim.view.plots.storm import storm
 from evsim.view.plots.throughput import throughput
 from evsim.view.plots.timeline import timeline
@@ -19,6 +20,7 @@ __all__ = [
     "latency_of",
     "lines",
     "linger_curve",
+    "routing",
     "storm",
     "throughput",
     "timeline",
