@@ -15,6 +15,7 @@ from evsim.sim.broker.exchange import Exchange
 from evsim.sim.broker.log import Log
 from evsim.sim.broker.queue import Queue
 from evsim.sim.broker.pubsub import PubSub
+from evsim.sim.broker.stream import Stream
 from evsim.sim.broker.webhook import Replay, Webhook
 from evsim.sim.cache import Cache
 from evsim.sim.campaign import Campaign
@@ -31,7 +32,7 @@ from evsim.value import Value
 
 PARTS: tuple[type[Part], ...] = (
     Publisher, Log, Queue, Exchange, Consumer, Service, Link,
-    PubSub, Webhook,
+    PubSub, Webhook, Stream,
     Router, Wiretap, Cache, Redrive,
     Crash, Pause, Drop, Duplicate, Delay, Partition, Join, Leave,
     Slow, Reorder, Corrupt, Poison, Replay, Campaign,
