@@ -6,10 +6,10 @@ import textwrap
 from collections.abc import Iterable
 
 from evsim.errors import UnknownName, did_you_mean
-from evsim.lab.conformance import log
+from evsim.lab.conformance import consumers, exchange, jetstream, limits, log, pubsub, queue, sqs
 from evsim.lab.conformance.case import Case, Verdict
 
-ROOMS = (log,)
+ROOMS = (log, queue, consumers, limits, exchange, sqs, pubsub, jetstream)
 
 
 def cases(broker: str | None = None, id: str | None = None) -> list[Case]:  # noqa: A002
@@ -25,7 +25,7 @@ def cases(broker: str | None = None, id: str | None = None) -> list[Case]:  # no
 
 def _order(case: Case) -> tuple[int, int]:
     name, _, number = case.id.rpartition("-")
-    brokers = ("log", "queue", "pubsub", "webhook", "stream")
+    brokers = ("log", "group", "share", "queue", "sqs", "pubsub", "webhook", "stream")
     return brokers.index(name) if name in brokers else len(brokers), int(number)
 
 
