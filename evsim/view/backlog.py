@@ -12,7 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from evsim.history import History
+from evsim.view import piles
 from evsim.view.ledger import Flags, Floats, Ledger, Series, Whole, edges_of, is_partition, running_most, span
+from evsim.view.piles import is_pile
 
 
 class Progress(NamedTuple):
@@ -70,15 +72,24 @@ def backlog(history: History, group: str | None = None) -> Series:
     ledger = Ledger(history)
     rows, steps = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.int64)]
     for name in ledger.each(group):
-        moves = progress(ledger, name)
-        rows.append(moves.row)
-        steps.append(_steps(moves))
+        moved, step = _moved(ledger, name)
+        rows.append(moved)
+        steps.append(step)
     row, step = np.concatenate(rows), np.concatenate(steps)
     order = np.argsort(row, kind="stable")
     times = history.time[row[order]]
     return Series(
         np.concatenate([[start], times, [end]]), np.concatenate([[0.0], np.cumsum(step[order])]).astype(np.float64)
     )
+
+
+def _moved(ledger: Ledger, group: str) -> tuple[Whole, Whole]:
+    """The rows by which a group's backlog changed, in order, and by how much."""
+    if is_pile(ledger, group):
+        return piles.moves(ledger, group)
+    moves = progress(ledger, group)
+    order = np.argsort(moves.row, kind="stable")
+    return moves.row[order], _steps(moves)[order]
 
 
 def _steps(moves: Progress) -> Whole:
@@ -88,12 +99,8 @@ def _steps(moves: Progress) -> Whole:
 def backlog_most(history: History, group: str | None = None) -> int | None:
     """The greatest backlog that a group ever had, over all its partitions; of the worst group when none is named."""
     ledger = Ledger(history)
-    most = [int(_total(progress(ledger, name)).max(initial=0)) for name in ledger.each(group)]
+    most = [int(np.cumsum(_moved(ledger, name)[1]).max(initial=0)) for name in ledger.each(group)]
     return max(most, default=None)
-
-
-def _total(moves: Progress) -> Whole:
-    return np.cumsum(_steps(moves)[np.argsort(moves.row, kind="stable")])
 
 
 def backlog_series(history: History, group: str | None = None, bins: int = 200) -> Series:
@@ -128,6 +135,8 @@ class Waits(NamedTuple):
 
 def waits_of(ledger: Ledger, group: str) -> Waits:
     """The teeth of one group's lag, partition by partition."""
+    if is_pile(ledger, group):
+        return _waits_of_a_pile(ledger, group)
     moves = progress(ledger, group)
     _, stop = span(ledger.history)
     before = np.where(moves.begins, -1, np.concatenate([[-1], moves.committed[:-1]]))
@@ -148,12 +157,30 @@ def waits_of(ledger: Ledger, group: str) -> Waits:
     return Waits(moves.places, segment[waited], stored, np.maximum(since[waited], stored), until[waited])
 
 
+def _waits_of_a_pile(ledger: Ledger, group: str) -> Waits:
+    """The oldest message that was not yet acknowledged, over time: whoever is stored first and ends last is a tooth."""
+    found, (_, stop) = piles.copies(ledger, group), span(ledger.history)
+    stored = ledger.time[found.stored]
+    until = np.where(found.ended >= 0, ledger.time[np.maximum(found.ended, 0)], stop)
+    before = np.maximum.accumulate(np.concatenate([[-1.0], until[:-1]])) if len(until) else until
+    oldest = until > np.maximum(before, stored)
+    since = np.maximum(before, stored)[oldest]
+    places = sorted(ledger.reads[group])[:1]
+    return Waits(places, np.zeros(len(since), dtype=np.int64), stored[oldest], since, until[oldest])
+
+
 def lags(history: History, group: str | None = None) -> dict[str, dict[str, float]]:
     """The most that a group was behind in a partition: ``{"billing orders/0": {"messages": 3, "seconds": 0.5}}``."""
     ledger = Ledger(history)
     found: dict[str, dict[str, float]] = {}
     for name in ledger.each(group):
-        moves, waits = progress(ledger, name), waits_of(ledger, name)
+        waits = waits_of(ledger, name)
+        if is_pile(ledger, name):
+            messages_most = int(np.cumsum(_moved(ledger, name)[1]).max(initial=0))
+            for place in waits.places:
+                found[f"{name} {place}"] = {"messages": messages_most, "seconds": float(waits.most.max(initial=0.0))}
+            continue
+        moves = progress(ledger, name)
         messages, seconds = np.zeros(len(moves.places), dtype=np.int64), np.zeros(len(moves.places))
         np.maximum.at(messages, moves.segment, moves.backlog)
         np.maximum.at(seconds, waits.segment, waits.most)

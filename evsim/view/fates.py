@@ -7,13 +7,15 @@ merely waits, is on its way, or is in hand is not lost.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import IntEnum
 from typing import NamedTuple
 
 import numpy as np
 
 from evsim.history import History, What
-from evsim.view.ledger import Flags, Ledger, Whole, is_partition
+from evsim.view.ledger import Flags, Ledger, Whole, is_partition, log_of
+from evsim.view.piles import copies, is_pile
 
 
 class Fate(IntEnum):
@@ -31,7 +33,14 @@ class Fate(IntEnum):
     DROPPED = 6
     EXPIRED = 7
     PASSED = 8
-    """The position went past it."""
+    """The position went past it, or it was acknowledged and then forgotten."""
+    OVERFLOWED = 9
+    EXHAUSTED = 10
+    """It was delivered too often."""
+    GONE = 11
+    """The broker itself has lost it."""
+    MISSED = 12
+    """Nobody of the group was listening."""
 
 
 class Fates(NamedTuple):
@@ -75,11 +84,68 @@ def fates(ledger: Ledger, group: str) -> Fates:
     if not ledger.is_consumer(group):
         decide(ledger.first(ledger.rows("failed", group=group)), Fate.FAILED)
         return Fates(fate, row)
+    if is_pile(ledger, group):
+        for which, outcome in _ends_of_piles(ledger, group):
+            decide(which, outcome)
+        decide(np.where(fate == Fate.WAITING, dropped(ledger), -1), Fate.DROPPED)
+        return Fates(fate, row)
+    decide(_truncated(ledger, group), Fate.GONE)
     waiting = fate == Fate.WAITING
     if waiting.any():
         decide(_passed(ledger, group, waiting), Fate.PASSED)
         decide(np.where(waiting, dropped(ledger), -1), Fate.DROPPED)
     return Fates(fate, row)
+
+
+def _ends_of_piles(ledger: Ledger, group: str) -> Iterator[tuple[Whole, Fate]]:
+    """For each event of which no copy is left, by what the last of them ended; and what was missed."""
+    count = ledger.history.event_count
+    found = copies(ledger, group)
+    left = np.zeros(count, dtype=bool)
+    left[found.event[found.ended < 0]] = True
+    last = np.full(count, -1, dtype=np.int64)
+    np.maximum.at(last, found.event, found.ended)
+    last[left] = -1
+    steps = np.array([what.step for what in ledger.history.whats])
+    step = np.where(last >= 0, steps[ledger.what[np.maximum(last, 0)]], "")
+    aside = ledger.first(ledger.rows("dead_lettered")[::-1])
+    yield np.where((step != "") & (step != "acked") & (aside == last + 1), aside, -1), Fate.ASIDE
+    for name, outcome in _ENDED.items():
+        yield np.where(step == name, last, -1), outcome
+    yield np.where((step == "acked") & _forgotten(ledger, last), last, -1), Fate.PASSED
+    yield ledger.first(ledger.rows("missed", group=group)), Fate.MISSED
+
+
+_ENDED = {
+    "expired": Fate.EXPIRED,
+    "overflowed": Fate.OVERFLOWED,
+    "rejected": Fate.SKIPPED,
+    "exhausted": Fate.EXHAUSTED,
+    "lost": Fate.GONE,
+}
+
+
+def _forgotten(ledger: Ledger, acks: Whole) -> Flags:
+    """Whether the member that acknowledged an event has crashed, or left, since then."""
+    found = np.zeros(len(acks), dtype=bool)
+    rows = np.maximum(acks, 0)
+    nodes = np.array([what.node for what in ledger.history.whats])
+    for node in {what.node for what in ledger.history.whats if what.step in {"crashed", "left"}}:
+        ends = ledger.rows("crashed", "left", node=node)
+        if len(ends):
+            found |= (acks >= 0) & (nodes[ledger.what[rows]] == node) & (rows < ends[-1])
+    return found
+
+
+def _truncated(ledger: Ledger, group: str) -> Whole:
+    """For each event the row in which the log lost its last copy (a failover, a power cut), or -1."""
+    reads = ledger.reads[group]
+    here = np.array([log_of(place) in reads for place in ledger.places], dtype=bool)
+    stored, gone = ledger.rows_of(ledger.wanted("stored") & here), ledger.rows_of(ledger.wanted("lost") & here)
+    if not len(gone):
+        return np.full(ledger.history.event_count, -1, dtype=np.int64)
+    last_stored, last_gone = ledger.first(stored[::-1]), ledger.first(gone[::-1])
+    return np.where(last_gone > last_stored, last_gone, -1)
 
 
 def dropped(ledger: Ledger) -> Whole:
@@ -99,7 +165,9 @@ def dropped(ledger: Ledger) -> Whole:
     away = times(rows[~on_link])
     gone = (sent <= 0) | (away >= sent + times(ledger.rows("duplicated")))
     last = ledger.first(rows[::-1])
-    return np.where(gone & ~ledger.seen(ledger.rows("stored", "handled", "failed")), last, -1)
+    never = ~ledger.seen(ledger.rows("stored", "handled", "failed", "missed", "pushed"))
+    refused = ledger.first(ledger.rows("unroutable", "given_up", "shed")[::-1])
+    return np.where(never & gone & (last >= 0), last, np.where(never, refused, -1))
 
 
 def _passed(ledger: Ledger, group: str, waiting: Flags) -> Whole:
@@ -201,4 +269,13 @@ def expired(history: History, group: str | None = None) -> int:
 
 def _events(history: History, step: str, group: str | None) -> int:
     ledger = Ledger(history)
-    return sum(int(ledger.seen(ledger.rows(step, group=name)).sum()) for name in ledger.named(group))
+    return sum(int(ledger.seen(_rows_for(ledger, step, name)).sum()) for name in ledger.named(group))
+
+
+def _rows_for(ledger: Ledger, step: str, group: str) -> Whole:
+    """The rows of this step by the group itself, and by the queue that it takes from."""
+    codes = ledger.wanted(step, group=group)
+    if is_pile(ledger, group):
+        reads = ledger.reads[group]
+        codes = codes | (ledger.wanted(step) & np.array([w.node in reads for w in ledger.history.whats], dtype=bool))
+    return ledger.rows_of(codes)

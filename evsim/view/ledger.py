@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from evsim.errors import UnknownName, did_you_mean
 from evsim.history import History, part_of
+from evsim.patterns.matching import subject_matches
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -36,7 +37,8 @@ class Ledger:
     def __init__(self, history: History) -> None:
         self.history = history
         self.time, self.what, self.event, self.number = history.time, history.what, history.event, history.number
-        self.owners = [self._owner(what.node) for what in history.whats]
+        self.sharing = _sharing(history)
+        self.owners = [self.sharing.get(part, part) for part in (self._owner(what.node) for what in history.whats)]
         self.places = [what.place for what in history.whats]
         self.reads = self._find_groups()
         self.groups = list(self.reads)
@@ -49,7 +51,7 @@ class Ledger:
         reads: dict[str, set[str]] = {}
         for name, part in self.history.parts.items():
             if part.get("kind") == "consumer":
-                reads[name] = {part["of"]} if part.get("of") else set()
+                reads[self.sharing.get(name, name)] = {part["of"]} if part.get("of") else set()
         for what, owner in zip(self.history.whats, self.owners, strict=True):
             if what.step in _MEETINGS:
                 reads.setdefault(owner, set()).add(log_of(what.place))
@@ -63,6 +65,8 @@ class Ledger:
             return self.groups
         if group in self.reads:
             return [group]
+        if group in self.sharing:
+            return [self.sharing[group]]
         meant = [name for name, part in self.history.parts.items() if part.get("group") == group and name in self.reads]
         if not meant:
             raise UnknownName(f"no group called {group!r} in this history{did_you_mean(group, self.groups)}")
@@ -71,9 +75,13 @@ class Ledger:
     def is_consumer(self, group: str) -> bool:
         """Whether it reads partitions of a log, rather than waiting for the answers of a service."""
         kind = self.history.parts.get(group, {}).get("kind")
-        return kind == "consumer" or any(
-            owner == group and is_partition(what.place)
-            for what, owner in zip(self.history.whats, self.owners, strict=True)
+        return (
+            kind == "consumer"
+            or group in self.sharing.values()
+            or any(
+                owner == group and is_partition(what.place)
+                for what, owner in zip(self.history.whats, self.owners, strict=True)
+            )
         )
 
     # ---------------------------------------------------------------- rows
@@ -123,7 +131,32 @@ class Ledger:
         """For each event the row by which it set out for this group (published, or put aside, to its log), or -1."""
         reads = self.reads[group]
         towards = np.array([log_of(place) in reads for place in self.places], dtype=bool)
-        return self.first(self.rows_of(self.wanted("published", "dead_lettered") & towards))
+        came = self.first(self.rows_of(self.wanted("published", "dead_lettered") & towards))
+        if not self.takes_one_by_one(group):
+            return came
+        stored = self.first(self.rows_of(self.wanted("stored") & towards))
+        came = np.where((came >= 0) & ((stored < 0) | (came <= stored)), came, stored)
+        return np.where(self._meant_for(group), came, -1)
+
+    def takes_one_by_one(self, group: str) -> bool:
+        """Whether what this group reads from is a queue or a stream, by what its parts say."""
+        kinds = {self.history.parts.get(place, {}).get("kind") for place in self.reads.get(group, ())}
+        return bool(kinds & {"queue", "pubsub", "webhook", "stream"})
+
+    def _meant_for(self, group: str) -> Flags:
+        """Which events this group wants: those whose subject fits its patterns, where it listens to some only."""
+        patterns = self.history.parts.get(group, {}).get("subjects")
+        meant = np.ones(self.history.event_count, dtype=bool)
+        if not patterns:
+            return meant
+        met = self.seen(self.rows("pushed", "delivered", "missed", group=group))
+        fits = [any(subject_matches(pattern, t.type) for pattern in patterns) for t in self.history.templates]
+        keyed = [
+            bool(((self.history.parts.get(t.source) or {}).get("message") or {}).get("routing_key"))
+            for t in self.history.templates
+        ]
+        wanted = np.array([fit and not own for fit, own in zip(fits, keyed, strict=True)], dtype=bool)
+        return wanted[self.history.table["template"]] | met if len(wanted) else meant
 
     def stored_for(self, group: str) -> Flags:
         """For each code whether it is the storing of an event in a log that this group reads."""
@@ -133,6 +166,16 @@ class Ledger:
     def each(self, group: str | None) -> Iterator[str]:
         """The consumer groups meant, one by one."""
         return (name for name in self.named(group) if self.is_consumer(name))
+
+
+def _sharing(history: History) -> dict[str, str]:
+    """Consumers that compete for the messages of one queue, and the queue, which names them all together."""
+    readers: dict[str, list[str]] = {}
+    for name, part in history.parts.items():
+        source = history.parts.get(part.get("of") or "", {})
+        if part.get("kind") in {"consumer", "router"} and source.get("kind") == "queue":
+            readers.setdefault(part["of"], []).append(name)
+    return {name: queue for queue, names in readers.items() if len(names) > 1 for name in names}
 
 
 def log_of(place: str) -> str:

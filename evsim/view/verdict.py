@@ -73,6 +73,10 @@ def under_way(count: int) -> tuple[str, ...]:
 def fate_told(ledger: Ledger, group: str, fate: Fate, row: int) -> str:
     """What became of an event, and why, as far as the history shows it: ``expired at 3.000 s, before …``."""
     what, time = ledger.history.whats[ledger.what[row]], f"{ledger.time[row]:.3f} s"
+    if fate == Fate.DROPPED and what.step in _NEVER_SENT:
+        return _NEVER_SENT[what.step].format(node=what.node, place=what.place, time=time)
+    if fate in _ENDS:
+        return _ENDS[fate].format(node=what.node, place=what.place, time=time)
     if fate == Fate.DROPPED:
         where = f"on the way {what.node}" if ">" in what.node else f"at {what.node}, which was down,"
         return f"lost {where} at {time}"
@@ -89,6 +93,19 @@ def fate_told(ledger: Ledger, group: str, fate: Fate, row: int) -> str:
         Fate.FAILED: "failed for {node} at {time}",
     }
     return words[fate].format(node=what.node, place=what.place, time=time)
+
+
+_NEVER_SENT = {
+    "unroutable": "unroutable: no queue was bound for it at {node}, at {time}",
+    "given_up": "given up by {node} at {time}: {place} had not confirmed it in time",
+    "shed": "never sent by {node}, at {time}: too much was waiting",
+}
+_ENDS = {
+    Fate.OVERFLOWED: "dropped by {place} at {time}, for it was full",
+    Fate.EXHAUSTED: "given up by {place} at {time}, for it had been delivered too often",
+    Fate.GONE: "lost by {node} itself at {time}",
+    Fate.MISSED: "missed by {node} at {time}: it was not listening",
+}
 
 
 def _crash(ledger: Ledger, node: str, row: int) -> str:
