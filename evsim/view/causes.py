@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 MEMBERS_MAX, NODES_MAX = 8, 24
 """A consumer with more members is one box; and when there are more boxes than the second, every consumer is."""
-_DRAWN = {"publisher", "log", "service", "consumer"}
+_DRAWN = {
+    "publisher", "log", "service", "consumer", "queue", "exchange", "pubsub", "webhook", "stream", "router", "wiretap",
+    "cache", "redrive",
+}  # fmt: skip
 
 
 def topology_graph(history: History, from_s: float | None = None, to_s: float | None = None) -> Graph:
@@ -36,7 +39,7 @@ def topology_graph(history: History, from_s: float | None = None, to_s: float | 
             graph.add_edge(start, end, rate=0.0, lost=0)
     low, high = window(history, from_s, to_s)
     length = max(high - low, 1e-9)
-    for (start, end), (flowed, lost) in _flows(history, low, high).items():
+    for (start, end), (flowed, lost) in {**_flows(history, low, high), **_routed(history, graph, low, high)}.items():
         edge = _box_of(start, graph), _box_of(end, graph)
         if edge[0] in graph and edge[1] in graph and edge[0] != edge[1]:
             known = graph.get_edge_data(*edge, default={"rate": 0.0, "lost": 0})
@@ -78,11 +81,40 @@ def _possible(history: History, names: dict[str, list[str]]) -> Iterable[tuple[s
             yield name, part["to"]
         for service in part.get("calls", ()):
             yield name, service
+        for target in [*(part.get("bindings") or ()), *(part.get("routes") or ()), *_others(part)]:
+            yield name, target
+        if part["kind"] in {"router", "wiretap", "redrive", "cache"} and part.get("of"):
+            yield part["of"], name
         if part["kind"] == "consumer":
             for member in names[name]:
                 yield part["of"], member
                 if part.get("dead_letter"):
                     yield member, part["dead_letter"]
+
+
+def _others(part: Mapping[str, Any]) -> list[str]:
+    """Where else a part sends what it does not keep."""
+    fields = {"exchange": ("alternate",), "queue": ("dead_letter",), "wiretap": ("to",), "router": ("default",)}
+    fields |= {"redrive": ("to",), "cache": ("origin",)}
+    return [part[field] for field in fields.get(part["kind"], ()) if part.get(field)]
+
+
+def _routed(history: History, graph: Graph, low: float, high: float) -> dict[tuple[str, str], tuple[int, int]]:
+    """What went from an exchange to each queue: of the events published to the one, those stored in the other."""
+    inside = (history.time >= low) & (history.time <= high)
+    flows: dict[tuple[str, str], tuple[int, int]] = {}
+    for name, part in history.parts.items():
+        if part["kind"] != "exchange":
+            continue
+        sent = _events(history, inside, "published", name)
+        for queue in graph.successors(name) if name in graph else ():
+            flows[name, queue] = (int(np.isin(_events(history, inside, "stored", queue), sent).sum()), 0)
+    return flows
+
+
+def _events(history: History, inside: Any, step: str, place: str) -> Any:
+    codes = [code for code, what in enumerate(history.whats) if what.step == step and what.place == place]
+    return history.event[inside & np.isin(history.what, codes)]
 
 
 def _flows(history: History, low: float, high: float) -> dict[tuple[str, str], tuple[int, int]]:

@@ -17,8 +17,15 @@ if TYPE_CHECKING:
     from evsim.view.causes import Graph
 
 WIDEST, NARROWEST, MARGIN = 150.0, 92.0, 24.0
-_EDGE = {"publisher": "flow", "log": "ink", "consumer": "done", "service": "soft"}
-_ROUND = {"publisher": 14, "log": 3, "consumer": 7, "service": 3}
+_EDGE = {
+    "publisher": "flow",
+    "consumer": "done",
+    "service": "soft",
+    "cache": "soft",
+    "router": "done",
+    "wiretap": "done",
+}
+_ROUND = {"publisher": 14, "consumer": 7, "router": 7, "wiretap": 7, "exchange": 17}
 Point = tuple[float, float]
 
 
@@ -137,8 +144,8 @@ def _number(sheet: Sheet, axes: Any, way: list[Point], text: str, at: float) -> 
 
 def _box(sheet: Sheet, axes: Any, node: str, data: dict[str, Any], box: Box) -> None:
     down = data["down_s"] is not None
-    edge = "fault" if down else _EDGE[data["kind"]]
-    look: dict[str, Any] = {"boxstyle": f"round,pad=0,rounding_size={_ROUND[data['kind']]}", "zorder": 4}
+    edge = "fault" if down else _EDGE.get(data["kind"], "ink")
+    look: dict[str, Any] = {"boxstyle": f"round,pad=0,rounding_size={_ROUND.get(data['kind'], 3)}", "zorder": 4}
     fill = sheet.colour["wash_fault" if down else "panel"]
     hatch = "////" if down else None
     axes.add_patch(

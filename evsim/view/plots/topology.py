@@ -68,6 +68,7 @@ def _describe(graph: Graph, history: History, low: float, high: float) -> None:
         data["down_s"] = down.get(node)
         shares = [share for member, share in busy.items() if member == node or member.startswith(f"{node}-")]
         data["busy"] = sum(shares) / len(shares) if shares and data["kind"] == "consumer" else None
+        data["source"] = history.parts.get(data["part"].get("of") or "", {}).get("kind", "log")
         data["note"] = _note(data, sorted(owned.get(node, []), key=natural))
         data["height"] = 46.0 if data["busy"] is None else 58.0
         if data["kind"] == "log":
@@ -90,13 +91,20 @@ def _note(data: dict[str, Any], owned: list[str]) -> str:
         case "consumer":
             if data["members"] > 1:
                 return count(data["members"], "member")
+            if data["source"] != "log":
+                return f"prefetch {part.get('prefetch') or 'unlimited'}"
             if len(owned) > 3:
                 return count(len(owned), "partition")
             return f"partition{'s' if len(owned) > 1 else ''} {', '.join(owned)}" if owned else "no partition"
         case "service":
             given = part.get("availability", 1.0)
             return f"there {share(given)}" if given < 1 else "always there"
-    return ""
+        case "queue" | "exchange":
+            return f"{part.get('type', '')} {data['kind']}"
+        case "pubsub":
+            return "stream" if part.get("stream") else "pub/sub"
+        case kind:
+            return str(kind) if kind != "log" else ""
 
 
 # -------------------------------------------------------------------- words
