@@ -67,6 +67,11 @@ _ASKED = {
     "failed": "{node} gets no answer about {id}",
 }
 """How the same steps read for one who asks a service and waits."""
+_COPIES = {
+    "stored": "{log} stored {id}",
+    "acked": "{place} knows that {node} is done with {id}",
+}
+"""How the same steps read where each message is acknowledged by itself, and there is no offset."""
 _AROUND = ("crashed", "restarted", "paused", "resumed", "expelled", "assigned")
 
 _LEAST_FIRST = ("stored", "pushed", "saved", "sent", "resumed", "skipped", "assigned", "handled", "acked", "restarted")
@@ -133,8 +138,9 @@ class _Teller:
     def line(self, row: int) -> str:
         record = self.history.record_at(row)
         event = int(self.history.event[row])
+        broker = self.history.parts.get(record.place.partition("/")[0], {}).get("kind", "log")
         asked = self.history.parts.get(record.place, {}).get("kind") in {"service", "cache"}
-        told = _ASKED.get(record.step) if asked else None
+        told = _ASKED.get(record.step) if asked else _COPIES.get(record.step) if broker != "log" else None
         sentence = self.effect(record) if record.step == "effect" else told or _SENTENCES.get(record.step)
         if sentence is None:
             sentence = "{node}: {step} {id}"
