@@ -98,10 +98,7 @@ class DurableSubscription(Subscription):
 
     def _free(self) -> LiveWorker | None:
         """The member that has waited longest of those who have a free hand."""
-        here = self._here
-        for _ in range(len(here)):
-            worker = here[0]
-            here.rotate(-1)
+        for worker in self._here:
             room = worker.prefetch is None or self._automatic or worker.unacked < worker.prefetch
             if room and not worker.is_silent:
                 return worker
@@ -130,6 +127,8 @@ class DurableSubscription(Subscription):
 
     def _give(self, worker: LiveWorker, sequence: int) -> None:
         """Hand a message to a member, and expect its acknowledgement within the ack wait."""
+        self._here.remove(worker)
+        self._here.append(worker)
         event, place, now = self.kept.event(sequence), self.broker.name, self.world.now
         pending = self._pending.setdefault(sequence, Pending(event))
         pending.count, pending.waits = pending.count + 1, False

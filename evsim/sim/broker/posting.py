@@ -95,7 +95,7 @@ class Posting(Subscription):
         worker = self._turn()
         if worker is None:
             self._record("refused", copy, copy.attempts)
-            self._failed(copy)
+            self._failed(copy, out=False)
             return
         delivery = self._request(copy, copy.attempts, worker, self.world.now)
         self._flying[delivery] = None
@@ -175,15 +175,16 @@ class Posting(Subscription):
             delivery.epoch = -1
         self._failed(copy)
 
-    def _failed(self, copy: Copy) -> None:
-        """An attempt was in vain: plan the next, unless it was the last."""
+    def _failed(self, copy: Copy, out: bool = True) -> None:
+        """An attempt was in vain, whether it had got ``out`` or not: plan the next, unless it was the last."""
         self._failures += 1
         if self._failures == self.terms.disable_after:
             self._disable()
         if copy.attempts >= len(self.terms.schedule_s):
             self._record("exhausted", copy, copy.number)
             return
-        self._record("requeued", copy, copy.number)
+        if out:
+            self._record("requeued", copy, copy.number)
         self._plan(copy)
 
     def _record(self, step: str, copy: Copy, number: int) -> None:
