@@ -1,0 +1,48 @@
+"""An independent counter of copies: what the rows of a history say was stored, waits, is in flight, or has ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+ENDINGS = ("expired", "overflowed", "rejected", "exhausted", "lost", "missed")
+
+
+def part_of(node):
+    stem, _, number = node.rpartition("-")
+    return stem if stem and number.isdigit() else node
+
+
+def states_of(history, place, group):
+    """The state of each copy of a pushing broker's place, for one consumer, and all that went wrong on the way."""
+    states, wrong = {}, []
+    for row in history.of():
+        ours = row.place == place and (part_of(row.node) == group or row.node == place)
+        if not ours or row.number < 0:
+            continue
+        before, copy = states.get(row.number), row.number
+        if row.step == "stored":
+            states[copy] = "waiting"
+            if before is not None:
+                wrong.append(f"{row.event_id} stored twice as {copy}")
+        elif row.step == "pushed":
+            states[copy] = "in flight"
+            if before != "waiting":
+                wrong.append(f"{row.event_id} ({copy}) pushed while {before} at {row.time}")
+        elif row.step == "requeued":
+            states[copy] = "waiting"
+            if before != "in flight":
+                wrong.append(f"{row.event_id} ({copy}) requeued while {before} at {row.time}")
+        elif row.step == "acked" or row.step in ENDINGS:
+            states[copy] = row.step
+            if before not in {"waiting", "in flight"} or (row.step == "acked" and before != "in flight"):
+                wrong.append(f"{row.event_id} ({copy}) {row.step} while {before} at {row.time}")
+        elif row.step == "dead_lettered":
+            wrong.append(f"unexpected place of {row.event_id}")
+    return states, wrong
+
+
+def counts(history, place, group):
+    """How many copies are in each state at the end."""
+    states, wrong = states_of(history, place, group)
+    assert not wrong, wrong[:3]
+    return Counter(states.values())
