@@ -50,3 +50,25 @@ def test_who_listens_to_a_subject_is_a_place_too():
 @pytest.mark.parametrize("history", [History(), Scenario(Log("orders")).run(1, seed=1).history])
 def test_where_nothing_happened_the_figure_says_so(history):
     assert plots.routing(history).claim == "No event came anywhere in this run"
+
+
+def test_what_comes_through_an_exchange_is_part_of_the_load():
+    """By routing key through two exchanges, by what is left over, and by subject."""
+    told = Scenario(
+        Publisher("de", to="world", rate=20, message=Message(routing_key="de.order.placed")),
+        Publisher("fr", to="world", rate=10, message=Message(routing_key="fr.order.placed")),
+        Exchange("world", type="topic", bindings={"inner": "de.#"}, alternate="rest"),
+        Exchange("inner", type="fanout", bindings={"all": ""}),
+        Queue("all"),
+        Queue("rest"),
+        Reader("desk", of="all", service_s=0.01),
+        Reader("bin", of="rest", service_s=0.01),
+        PubSub("news"),
+        Publisher("radio", to="news", rate=5, type="news.read"),
+        Reader("deaf", of="news", subjects=("sport.>",)),
+        Reader("fan", of="news", subjects=("news.*",), service_s=0.1),
+    ).explain()
+    assert "desk      reads all: offered 20/s, capacity 100/s, utilisation 20 %" in told
+    assert "bin       reads rest: offered 10/s" in told
+    assert "fan       reads news: offered 5/s" in told
+    assert "deaf      reads news: capacity" in told

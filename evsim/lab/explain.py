@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from evsim.lab.sense import named
+from evsim.patterns.matching import subject_matches
+from evsim.sim.broker.exchange import Exchange, matcher
 from evsim.sim.broker.log import Log
+from evsim.sim.broker.pubsub import PubSub
 from evsim.sim.cache import Cache
 from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Fault
+from evsim.sim.part import Part
 from evsim.sim.profile import Diurnal, Profile, Ramp, Spike, Step
 from evsim.sim.publisher import Publisher
 from evsim.sim.router import Router, Wiretap
@@ -34,11 +38,27 @@ def explained(name: str, parts: tuple[Any, ...]) -> str:
 
 def offered(consumer: Consumer, parts: tuple[Any, ...]) -> float:
     """Events a second that publishers send to this consumer at their peak; what handlers emit is not known yet."""
+    known = named(parts)
     return sum(
         _peak(part)
         for part in parts
-        if isinstance(part, Publisher) and part.to == consumer.of and (part.replay or consumer.takes(part.type))
+        if isinstance(part, Publisher)
+        and _comes(part, part.to, consumer, known, set())
+        and (part.replay or consumer.takes(part.type))
     )
+
+
+def _comes(publisher: Publisher, at: str, consumer: Consumer, known: Mapping[str, Part], seen: set[str]) -> bool:
+    """Whether what is published comes to the broker of this consumer: directly, or through exchanges by its key."""
+    part = known.get(at)
+    key = publisher.message.routing_key or publisher.type
+    if at == consumer.of:
+        listened = consumer.subjects if isinstance(part, PubSub) and "{" not in key else None
+        return listened is None or any(subject_matches(pattern, key) for pattern in listened)
+    if not isinstance(part, Exchange) or part.type == "headers" or at in seen:
+        return False
+    bound = [target for target, binding in part.bindings.items() if matcher(part.type, binding)(key)]
+    return any(_comes(publisher, target, consumer, known, {*seen, at}) for target in bound or [part.alternate or ""])
 
 
 def capacity(consumer: Consumer, parts: tuple[Any, ...]) -> float:

@@ -75,7 +75,7 @@ class LiveExchange(Node):
         super().__init__(world, value.name)
         self.value = value
         self._routes: dict[str, tuple[str, ...]] = {}
-        self._matchers = [(target, _matcher(value.type, binding)) for target, binding in value.bindings.items()]
+        self._matchers = [(target, matcher(value.type, binding)) for target, binding in value.bindings.items()]
         world.live[value.name] = self
 
     # ---------------------------------------------------------------- publish
@@ -154,7 +154,7 @@ class LiveExchange(Node):
         return {**plain, **{name: value for name, value in attributes.items() if value is not None}, **message.headers}
 
 
-def _matcher(kind: str, binding: Any) -> Callable[[Any], bool]:
+def matcher(kind: str, binding: Any) -> Callable[[Any], bool]:
     """What says whether a binding matches a routing key, or headers."""
     if kind == "fanout":
         return lambda _: True
