@@ -31,7 +31,7 @@ class Node:
         self.down = False
         self.frozen = False
         self.epoch = 0
-        self._held: list[tuple[Callable[[Any], Any], Any]] = []
+        self._held: list[tuple[Callable[[Any], Any], Any, bool]] = []
 
     def note(self, step: str, place: str = "", number: int = 0) -> None:
         """Record something that befell this node."""
@@ -44,8 +44,11 @@ class Node:
         self.note("crashed")
         self.up, self.down, self.frozen = False, True, False
         self.epoch += 1
-        self._held.clear()
+        held, self._held = self._held, []
         self.crashed()
+        for fn, arg, came in held:
+            if came:
+                fn(arg)
 
     def restart(self) -> None:
         """Come back with what the disk holds."""
@@ -69,7 +72,7 @@ class Node:
         self.up, self.frozen = True, False
         self.note("resumed")
         held, self._held = self._held, []
-        for fn, arg in held:
+        for fn, arg, _ in held:
             self.world.call_in(0.0, fn, arg)
         self.resumed()
 
@@ -86,9 +89,12 @@ class Node:
         self._service = slowed
         return heal
 
-    def hold(self, fn: Callable[[Any], Any], arg: Any) -> None:
-        """Keep what has come, or an alarm that has rung, until the node resumes."""
-        self._held.append((fn, arg))
+    def hold(self, fn: Callable[[Any], Any], arg: Any, *, came: bool = False) -> None:
+        """Keep what has come, or an alarm that has rung, until the node resumes.
+
+        Should it crash instead, what ``came`` from elsewhere is called then, to record that it was turned away.
+        """
+        self._held.append((fn, arg, came))
 
     def crashed(self) -> None:
         """What else a crash does to this node."""

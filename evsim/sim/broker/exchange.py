@@ -100,7 +100,7 @@ class LiveExchange(Node):
         """Put a message into every queue that is bound for it; False when one of them refused it."""
         if not self.up:
             if self.frozen:
-                self.hold(lambda _: self.put(event, message, deaths), None)
+                self.hold(lambda _: self.put(event, message, deaths), None, came=True)
             else:
                 self.world.record(self.world.now, self.world.history.code("dropped", self.name), event, 0)
             return False

@@ -107,7 +107,7 @@ class LivePubSub(Node):
             if self.up:
                 self.accept(event, message)
             elif self.frozen:
-                self.hold(store, event)
+                self.hold(store, event, came=True)
             else:
                 self.world.record(self.world.now, self._codes["dropped"], event, 0)
 

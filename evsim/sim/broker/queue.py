@@ -151,7 +151,7 @@ class LiveQueue(Node):
         """Take a message; False when it was refused. A queue that is down loses what reaches it."""
         if not self.up or self.deleted:
             if self.frozen:
-                self.hold(lambda _: self.put(event, message, deaths), None)
+                self.hold(lambda _: self.put(event, message, deaths), None, came=True)
             else:
                 self._record(self.world.now, self.world.history.code("dropped", self.name), event, 0)
             return False

@@ -77,7 +77,7 @@ class LiveStream(Node):
         """Remember an event and send it to all clients; forget the oldest."""
         if not self.up:
             if self.frozen:
-                self.hold(self.store, event)
+                self.hold(self.store, event, came=True)
             else:
                 self.world.record(self.world.now, self._dropped, event, 0)
             return

@@ -92,7 +92,7 @@ class LiveWebhook(Node):
         """Take an event, and begin to deliver it."""
         if not self.up:
             if self.frozen:
-                self.hold(self.store, event)
+                self.hold(self.store, event, came=True)
             else:
                 self.world.record(self.world.now, self._dropped, event, 0)
             return
