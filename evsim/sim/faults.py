@@ -83,7 +83,8 @@ class Crash(OnPart):
     """``Crash("payment", at_s=5)``: the memory is lost, the disk is not; back after ``down_s`` seconds.
 
     Or after a named step: ``Crash("payment", after="saved", type="take.payment", nth=3)`` strikes the member that has
-    just passed this step with the third event of this type. ``down_s=None``: it never comes back.
+    just passed this step with the third event of this type. ``down_s=None``: it never comes back. With ``power`` the
+    whole machine of a log loses its power: what it had not flushed to the disk is gone too.
     """
 
     part: str
@@ -92,6 +93,7 @@ class Crash(OnPart):
     type: str | None = None
     nth: int = Field(1, ge=1)
     down_s: float | None = Field(5.0, ge=0)
+    power: bool = False
     kind: Literal["crash"] = "crash"
 
     def model_post_init(self, _: Any, /) -> None:
@@ -106,6 +108,11 @@ class Crash(OnPart):
         if self.after is not None and owner is not None and owner.kind != "consumer":
             what = f"only a consumer passes the step {self.after!r}, but {self.part!r} is a {owner.kind}"
             yield f"{self.title}: {what}; use at_s="
+        if self.power and owner is not None and not getattr(owner, "is_replicated", False):
+            yield (
+                f"{self.title}: power=True is about what a log has not flushed, but {owner.name!r} does not say when "
+                "it flushes; give it flush_every_s=30, which is what Linux does by itself"
+            )
 
     def begin(self, world: World) -> None:
         """Schedule the crash, or lie in wait."""
@@ -120,9 +127,11 @@ class Crash(OnPart):
         for node in nodes_of(world, self.part):
             self.hit(world, node)
 
-    def hit(self, world: World, node: Node) -> None:
+    def hit(self, world: World, node: Any) -> None:
         """Crash one node and schedule its return."""
         node.crash()
+        if self.power:
+            node.lose_power()
         if self.down_s is not None:
             world.plan_in(self.down_s, _call, node.restart)
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evsim.sim.broker.base import Shared
-from evsim.sim.broker.log import LiveLog, Partition
+from evsim.sim.broker.log import LiveLog
+from evsim.sim.broker.partition import Partition
 from evsim.sim.member import LiveMember
 
 if TYPE_CHECKING:
@@ -165,6 +166,15 @@ class LiveGroup(Shared):
         first = max(start, base)
         record_run(self.world.now, cursor.acked, events[first - base : upto - base], first)
         return True
+
+    def truncated(self, partition: Partition, end: int) -> None:
+        """The partition ends earlier now: who stood behind its end is out of range, and reset."""
+        index, owner = partition.index, self.owners[partition.index]
+        reset = end if self.value.auto_offset_reset == "latest" else partition.start
+        if self.committed[index] > end:
+            self.committed[index] = reset
+        if owner is not None and owner.position_of(partition) > end:
+            owner.fall_back(partition, reset)
 
     def miss(self, partition: Partition, gone: int) -> None:
         """Retention is about to delete the oldest ``gone`` events: record those that this group has not come to."""

@@ -10,7 +10,7 @@ from simpy.events import NORMAL
 from evsim.sim.node import Node
 
 if TYPE_CHECKING:
-    from evsim.sim.broker.log import Partition
+    from evsim.sim.broker.partition import Partition
     from evsim.sim.group import LiveGroup
     from evsim.sim.handling import Handling
     from evsim.sim.world import World
@@ -196,6 +196,12 @@ class LiveMember(Node):
                 return cursor.position + in_hand
         return self.group.committed[partition.index]
 
+    def fall_back(self, partition: Partition, offset: int) -> None:
+        """Go on at an offset that lies before ours: what we had come to is lost."""
+        for cursor in self.cursors:
+            if cursor.partition is partition:
+                cursor.position = min(cursor.position, offset)
+
     def jump(self, partition: Partition, offset: int) -> None:
         """Go on at another offset: what lay before is gone."""
         for cursor in self.cursors:
@@ -225,7 +231,7 @@ class LiveMember(Node):
         else:
             self.idle = True
             return
-        if not self._log.up or self._link.cut or self._back.cut:
+        if partition.offline or not self._log.up or self._link.cut or self._back.cut:
             self.idle = True
             return
         self.idle, self.busy = False, True

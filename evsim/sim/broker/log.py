@@ -6,20 +6,22 @@ key always goes to the same partition; committed offsets belong to the group and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from evsim.keys import Partitioner
+from evsim.laws import Constant, Duration
 from evsim.sim.broker.base import Answer
+from evsim.sim.broker.partition import Partition
+from evsim.sim.broker.replicas import Known, Machine, ReplicatedPartition
 from evsim.sim.node import Node
 from evsim.sim.part import Part
 
 if TYPE_CHECKING:
     from evsim.sim.broker.base import Request
     from evsim.sim.group import LiveGroup
-    from evsim.sim.member import LiveMember
     from evsim.sim.world import World
 
 _CONFIRMED = Answer(True)
@@ -30,67 +32,52 @@ class Log(Part):
 
     ``retention_s`` deletes what is older (Kafka's default is seven days; here None keeps everything),
     ``retention_events`` what exceeds that many events in a partition. A log that crashes keeps what it has stored.
+
+    With ``replicas`` it lies on machines ``orders-1``, ``orders-2``…, which can crash one by one. Followers have what
+    the leader has after ``replication_s``; one that has not been caught up for ``replica_lag_time_max_s`` leaves the
+    in-sync set, and a machine that is silent for ``failover_s`` is given up (KRaft's broker.session.timeout.ms). A
+    publisher's ``acks="all"`` is refused with fewer than ``min_insync_replicas`` in sync. With
+    ``unclean_leader_election`` a replica that is not in sync may lead, and what only others had is lost.
+    ``flush_every_s`` and ``flush_every_events`` say when a machine writes its page cache to the disk: what is not
+    flushed is lost when its power fails (``Crash(…, power=True)``), not when its process dies.
     """
 
     name: str
     partitions: int = Field(1, ge=1, le=100_000)
     retention_s: float | None = Field(None, gt=0)
     retention_events: int | None = Field(None, ge=1)
-    replicas: Literal[1] = 1
+    replicas: int = Field(1, ge=1, le=9)
+    min_insync_replicas: int = Field(1, ge=1)
+    replication_s: Duration = Constant(0.001)
+    replica_lag_time_max_s: float = Field(30.0, gt=0)
+    failover_s: float = Field(9.0, ge=0)
+    unclean_leader_election: bool = False
+    flush_every_s: float | None = Field(None, gt=0)
+    flush_every_events: int | None = Field(None, ge=1)
     kind: Literal["log"] = "log"
+
+    @property
+    def is_replicated(self) -> bool:
+        """Whether its machines matter one by one."""
+        return self.replicas > 1 or self.flush_every_s is not None or self.flush_every_events is not None
+
+    @property
+    def member_names(self) -> list[str]:
+        """The names of its machines; its own when there is only one."""
+        return [f"{self.name}-{n}" for n in range(1, self.replicas + 1)] if self.is_replicated else [self.name]
+
+    def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
+        """What can never be satisfied."""
+        yield from super().check(parts)
+        if self.min_insync_replicas > self.replicas:
+            yield (
+                f"{self.title}: min_insync_replicas={self.min_insync_replicas} can never be in sync with "
+                f"replicas={self.replicas}; give replicas={self.min_insync_replicas} or more"
+            )
 
     def build(self, world: World) -> LiveLog:
         """Bring the log to life."""
         return LiveLog(world, self)
-
-
-class Partition:
-    """One partition: events by offset, of which the first ``start`` are gone."""
-
-    __slots__ = (
-        "_log",
-        "_record",
-        "_stored",
-        "_world",
-        "events",
-        "groups",
-        "index",
-        "place",
-        "readers",
-        "start",
-        "times",
-    )
-
-    def __init__(self, log: LiveLog, index: int) -> None:
-        self.index, self.place = index, f"{log.name}/{index}"
-        self._log, self._world, self._record = log, log.world, log.world.record
-        self._stored = log.world.history.code("stored", log.name, self.place)
-        self.events: list[int] = []
-        self.times: list[float] = []
-        self.start = 0
-        self.groups: list[LiveGroup] = []
-        self.readers: list[LiveMember] = []
-
-    @property
-    def end(self) -> int:
-        """The offset that the next event will get."""
-        return self.start + len(self.events)
-
-    def store(self, event: int) -> None:
-        """Append an event and ring for those who wait; a log that is down loses what reaches it."""
-        log = self._log
-        if not log.up:
-            log.turn_away(self, event)
-            return
-        events, now = self.events, self._world._now
-        self._record(now, self._stored, event, self.start + len(events))
-        events.append(event)
-        if log.retains:
-            self.times.append(now)
-            log.expire(self)
-        for member in self.readers:
-            if member.idle:
-                member.look()
 
 
 class LiveLog(Node):
@@ -99,13 +86,27 @@ class LiveLog(Node):
     def __init__(self, world: World, value: Log) -> None:
         super().__init__(world, value.name)
         self.value = value
-        self.partitions = [Partition(self, index) for index in range(value.partitions)]
+        self.retains = value.retention_s is not None or value.retention_events is not None
+        self.machines: list[Machine] = []
+        self.replicated: list[ReplicatedPartition] = []
+        self.partitions: list[Partition] = self._make_partitions()
         self.partitioner = Partitioner(value.partitions)
         self.groups: list[LiveGroup] = []
         self._stores = [partition.store for partition in self.partitions]
-        self._sequences: dict[tuple[str, int | None, int], int] = {}
-        self.retains = value.retention_s is not None or value.retention_events is not None
+        self.sequences: dict[Known, int] = {}
         world.live[value.name] = self
+
+    def _make_partitions(self) -> list[Partition]:
+        indexes = range(self.value.partitions)
+        if not self.value.is_replicated:
+            return [Partition(self, index) for index in indexes]
+        self.machines = [Machine(self, number) for number in range(1, self.value.replicas + 1)]
+        self.replicated = [ReplicatedPartition(self, index) for index in indexes]
+        return list(self.replicated)
+
+    def nodes(self) -> list[Any]:
+        """What a fault that names the log hits: its machines, or the log itself when there is only one."""
+        return list(self.machines) or [self]
 
     def chooser(self, node: str, _message: Any = None) -> Callable[[str | None, int], Callable[[int], None]]:
         """What stores an event with this key, given as stem and number, in its partition.
@@ -128,16 +129,30 @@ class LiveLog(Node):
                 self.hold(self.take, request)
             return
         known, first = (request.producer, request.partition, request.epoch), request.sequence
-        expected = self._sequences.get(known, 0)
+        expected = self.sequences.get(known, 0)
         if first > expected:
             request.reply(Answer(False, "out_of_order_sequence"))
             return
         if first < 0 or first == expected:
             if first >= 0:
-                self._sequences[known] = first + len(request.events)
+                self.sequences[known] = first + len(request.events)
+            if self.replicated:
+                self._take_replicated(request, known)
+                return
             for event in request.events:
                 self._stores[request.partition or 0](event)
+        elif self.replicated and request.acks == "all":
+            self.replicated[request.partition or 0].await_replicas(request)
+            return
         request.reply(_CONFIRMED)
+
+    def _take_replicated(self, request: Request, known: Known) -> None:
+        """Let the partition's leader take it; a batch that was not appended has not used up its sequence numbers."""
+        partition = self.replicated[request.partition or 0]
+        before = partition.appended
+        partition.take(request)
+        if partition.appended == before and request.sequence >= 0:
+            self.sequences[known] = request.sequence
 
     def enlist(self, group: LiveGroup) -> None:
         """Tell this group of every event that is stored from now on."""
@@ -166,6 +181,7 @@ class LiveLog(Node):
                 group.miss(partition, gone)
             del partition.events[:gone], partition.times[:gone]
             partition.start += gone
+            partition.forget_before(partition.start)
 
     def restarted(self) -> None:
         """Those who waited for the log ask again."""
