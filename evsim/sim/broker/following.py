@@ -79,6 +79,7 @@ class Following(Subscription):
         self._client: Client | None = None
         self._stand_ins: list[Client] = []
         self._unseen: dict[int, tuple[int, int]] = {}
+        self._left_out: set[int] = set()
         self._asked = False
         self._polls = 0
 
@@ -165,7 +166,7 @@ class Following(Subscription):
         self.sent += 1
         number = self.sent
         event = self.broker.event(number)
-        if not self._wants(event):
+        if not self._wants(event) or number in self._left_out:
             return False
         _, attempts = self._unseen.get(number, (event, 0))
         self._unseen[number] = event, attempts + 1
@@ -178,12 +179,13 @@ class Following(Subscription):
         return any(matches(subject) for matches in self._matchers)
 
     def lose(self, upto: int, step: str) -> None:
-        """What has not been sent up to this id never will be."""
+        """What has not been sent up to this id never will be, not even when the client comes back."""
         while 0 <= self.sent < upto:
             self.sent += 1
             event = self.broker.event(self.sent)
-            if self._wants(event):
+            if self._wants(event) and self.sent not in self._left_out:
                 self._unseen.pop(self.sent, None)
+                self._left_out.add(self.sent)
                 self._record(step, event, self.sent)
 
     # ---------------------------------------------------------------- long poll
