@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 
 class Flight(Request):
-    """One more attempt to have a batch stored: what the broker gets to see."""
+    """One more attempt to have a batch stored: what the broker gets to see.
 
-    __slots__ = ("attempt", "batch", "due", "lane", "over", "producing", "slot")
+    ``first``: all sequence numbers before this one were resolved when it left.
+    """
+
+    __slots__ = ("attempt", "batch", "due", "first", "lane", "over", "producing", "slot")
 
     def __init__(self, batch: Batch) -> None:
         self.events, self.partition, self.epoch = batch.events, batch.partition, batch.epoch
@@ -25,6 +28,7 @@ class Flight(Request):
         self.batch = batch
         self.attempt: int = batch.attempt
         self.due, self.over = 0.0, False
+        self.first = batch.sequence >= 0 and batch.lane.unresolved[0] is batch
         self.slot: Slot | None = None
 
     def reply(self, answer: Answer) -> Any:
@@ -45,7 +49,7 @@ class Batch(Flight):
         self.transaction, self.producing, self.lane, self.deadline = transaction, producing, lane, deadline
         self.attempt = 0
         self.slot = None
-        self.over = self.done = self.ripe = False
+        self.over = self.done = self.ripe = self.first = False
         self.due = self.wait_until = 0.0
 
 

@@ -153,7 +153,7 @@ class Sender:
             self._finish(batch)
         else:
             self._note("refused", batch)
-            self._refused(batch, answer.reason)
+            self._refused(flight, batch, answer.reason)
         if lane.waiting:
             self._ready[lane] = None
         if self._ready:
@@ -168,14 +168,13 @@ class Sender:
         while self._flights and self._flights[0].over:
             self._flights.popleft()
 
-    def _refused(self, batch: Batch, reason: str) -> None:
+    def _refused(self, flight: Flight, batch: Batch, reason: str) -> None:
         """A queue's refusal is the application's affair (AMQP); what a log refuses is tried again."""
-        lane = batch.lane
         if reason in FINAL or (not self._is_log and self._value.retries is None):
             self._give_up(batch)
             return
-        if reason == "out_of_order_sequence" and lane.unresolved and lane.unresolved[0] is batch:
-            self._begin_epoch(lane)
+        if reason == "out_of_order_sequence" and flight.first:
+            self._begin_epoch(batch.lane)
         self._try_again(batch)
 
     def _try_again(self, batch: Batch) -> None:
