@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -229,7 +230,7 @@ def import_(
     from evsim.lab.scenario import Scenario
 
     text = text_of(path)
-    if "asyncapi" in text:
+    if re.search(r"""["']?asyncapi["']?\s*:""", text):
         scenario = Scenario.from_asyncapi(text, path.name)
     else:
         scenario = Scenario.from_rabbitmq(text, vhost, path.name)

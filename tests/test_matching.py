@@ -90,6 +90,8 @@ def test_a_topic_matches_as_its_definition_says(pattern, key):
         ("*.#", "", False),
         ("stock.#", "stocks.usd", False),
         ("stock.#", "stock.", True),
+        (".#", "", False),
+        (".#", ".a", True),
     ],
 )
 def test_examples_of_the_rabbitmq_tutorial(pattern, key, fits):

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evsim import BadScenario, Consumer, Log, Message, Publisher, Queue, Scenario
+from evsim.cli import _answer
 from evsim.lab.rabbitmq import Definitions
 
 SHOP = {
@@ -199,3 +200,13 @@ def test_what_rabbitmq_cannot_do_is_not_exported():
     for queue, said in ((Queue("q", visibility_timeout_s=30), "SQS"), (Queue("q", dead_letter="log"), "dead letters")):
         with pytest.raises(BadScenario, match=said):
             Scenario(queue, Log("log")).to_rabbitmq()
+
+
+def test_definitions_are_told_from_other_documents(tmp_path, capsys):
+    """Also when a queue is called like the others' format."""
+    path = tmp_path / "definitions.json"
+    path.write_text(json.dumps({"queues": [{"name": "asyncapi", "vhost": "shop"}]}), encoding="utf-8")
+    assert _answer(["import", str(path), "--vhost", "shop"]) == 0
+    assert "name: asyncapi" in capsys.readouterr().out
+    assert _answer(["import", str(path), "--vhost", "sho"]) == 2
+    assert "did you mean 'shop'" in capsys.readouterr().err

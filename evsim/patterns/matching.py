@@ -46,7 +46,7 @@ def topic_matcher(pattern: str) -> Matcher:
         return pattern.__eq__
     if words == ["#"]:
         return lambda _key: True
-    if words.count("#") == 1 and words[-1] == "#" and "*" not in words:
+    if words.count("#") == 1 and words[-1] == "#" and "*" not in words and words[0]:
         return _begins_with(".".join(words[:-1]))
     return _automaton(words)
 
