@@ -14,7 +14,7 @@ def part_of(node):
 
 def states_of(history, place, group):
     """The state of each copy of a pushing broker's place, for one consumer, and all that went wrong on the way."""
-    states, wrong = {}, []
+    states, wrong, out = {}, [], set()
     for row in history.of():
         ours = row.place == place and (part_of(row.node) == group or row.node == place)
         if not ours or row.number < 0:
@@ -26,6 +26,7 @@ def states_of(history, place, group):
                 wrong.append(f"{row.event_id} stored twice as {copy}")
         elif row.step == "pushed":
             states[copy] = "in flight"
+            out.add(copy)
             if before != "waiting":
                 wrong.append(f"{row.event_id} ({copy}) pushed while {before} at {row.time}")
         elif row.step == "requeued":
@@ -34,7 +35,7 @@ def states_of(history, place, group):
                 wrong.append(f"{row.event_id} ({copy}) requeued while {before} at {row.time}")
         elif row.step == "acked" or row.step in ENDINGS:
             states[copy] = row.step
-            if before not in {"waiting", "in flight"} or (row.step == "acked" and before != "in flight"):
+            if before not in {"waiting", "in flight"} or (row.step == "acked" and copy not in out):
                 wrong.append(f"{row.event_id} ({copy}) {row.step} while {before} at {row.time}")
         elif row.step == "dead_lettered":
             wrong.append(f"unexpected place of {row.event_id}")
