@@ -28,7 +28,7 @@ _SENTENCES = {
     "pushed": "{node} was sent {id} from {place}",
     "requeued": "{id} went back into {place}",
     "rejected": "{place} let {id} go: it was rejected",
-    "exhausted": "{place} let {id} go: it had been delivered too often",
+    "exhausted": "{place} gives {id} out no more: it had been delivered too often",
     "overflowed": "{place} let {id} go: it was full",
     "lost": "{id} was lost from {place}",
     "confirmed": "{place} confirmed {id} to {node}",

@@ -387,3 +387,17 @@ def test_without_a_stream_each_event_is_given_to_one_or_missed(found, seed):
     dropped = {row.event_id for row in rows(run, "dropped", "news")}
     assert set(came.values()) <= {1}
     assert set(came) | dropped == set(ids(run, "published"))
+
+
+def test_what_one_consumer_gives_up_another_has_handled():
+    """Endings belong to the consumer: the stream keeps the message for all others."""
+
+    def poison(event, ctx):
+        if event.id == "press.2":
+            raise Requeue
+
+    run = play(news(5), kept(), reader(durable=Durable(max_deliver=2), on={"news.published": poison}), reader("other"))
+    assert [row.node for row in rows(run, "exhausted")] == ["reader"]
+    assert len(ids(run, "acked", "other")) == 5
+    assert run.summary()["lost"] == 1
+    assert "reader has all, other has all" in str(run.at(10))

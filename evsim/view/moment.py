@@ -13,6 +13,7 @@ from evsim.view.words import count
 
 _BECOMES = {"crashed": "down", "paused": "frozen", "restarted": "up", "resumed": "up"}
 _ENDS = ("handled", "failed", "skipped", "crashed", "left", "expelled")
+_EVERYBODY = ("pubsub", "webhook", "stream")
 _GONE = ("acked", "expired", "overflowed", "rejected", "exhausted", "lost")
 
 
@@ -134,7 +135,16 @@ def _place(history: History, place: str, rows: int) -> PlaceThen:
     what = history.what[:rows]
     held = {step: _rows(history, what, step, place) for step in ("stored", *_GONE)}
     stored = len(held["stored"])
+    if history.parts.get(place, {}).get("kind") in _EVERYBODY:
+        return PlaceThen(place, stored, _behind(history, place, what, stored))
     return PlaceThen(place, stored, {"consumers": stored - sum(len(held[step]) for step in _GONE)})
+
+
+def _behind(history: History, place: str, what: Any, stored: int) -> dict[str, int]:
+    """Where every consumer gets all: how much each of them has not yet done with."""
+    readers = [name for name, part in history.parts.items() if part.get("of") == place]
+    ends = (*_GONE, "missed")
+    return {name: stored - sum(len(_rows(history, what, step, place, name)) for step in ends) for name in readers}
 
 
 def _partition(history: History, place: str, rows: int) -> PlaceThen:

@@ -13,6 +13,7 @@ import numpy as np
 
 from evsim.view.ledger import Flags, Ledger, Whole, is_partition
 
+_TAKERS = ("consumer", "router", "wiretap")
 ENDINGS = ("expired", "overflowed", "rejected", "exhausted", "lost")
 
 
@@ -57,13 +58,20 @@ def copies(ledger: Ledger, group: str) -> Copies:
     keys = _keys(ledger, of_code, stored)
     order = np.argsort(keys, kind="stable")
     pushed = _latest(ledger, of_code, keys[order], ledger.wanted("pushed", group=group) & here)
-    ends = (ledger.wanted("acked", group=group) | ledger.wanted(*ENDINGS)) & here
+    ends = (ledger.wanted("acked", "missed", group=group) | _endings(ledger, group)) & here
     ended = _latest(ledger, of_code, keys[order], ends)
     back = np.empty(len(order), dtype=np.int64)
     back[order] = np.arange(len(order))
     return Copies(
         ledger.event[stored].astype(np.int64), of_code[ledger.what[stored]], stored, pushed[back], ended[back]
     )
+
+
+def _endings(ledger: Ledger, group: str) -> Flags:
+    """For each code whether a copy ends there for this group: for all, unless the row is about another consumer."""
+    parts = ledger.history.parts
+    others = [owner != group and parts.get(owner, {}).get("kind") in _TAKERS for owner in ledger.owners]
+    return ledger.wanted(*ENDINGS) & ~np.array(others, dtype=bool)
 
 
 def _keys(ledger: Ledger, of_code: Whole, rows: Whole) -> Whole:
