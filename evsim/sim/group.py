@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from evsim.sim.broker.base import Shared
 from evsim.sim.broker.log import LiveLog
 from evsim.sim.broker.partition import Partition
+from evsim.sim.careful import CarefulMember
 from evsim.sim.member import LiveMember
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class LiveGroup(Shared):
 
     def member(self, name: str, number: int, handling: Handling | None) -> LiveMember:
         """A new member of this group, which has not joined yet."""
-        return LiveMember(self.world, name, number, self, handling)
+        kind = CarefulMember if self.value.isolation == "read_committed" else LiveMember
+        return kind(self.world, name, number, self, handling)
 
     def enroll(self, members: list[LiveMember]) -> None:
         """Let the first members join together: one assignment for all."""

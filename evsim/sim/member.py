@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from simpy.events import NORMAL
 
@@ -85,6 +85,9 @@ class LiveMember(Node):
         "traps",
         "waiting",
     )
+
+    sees_all: ClassVar[bool] = True
+    """Whether we read what is not committed, too."""
 
     def __init__(self, world: World, name: str, number: int, group: LiveGroup, handling: Handling | None) -> None:
         super().__init__(world, name)
@@ -226,7 +229,7 @@ class LiveMember(Node):
             skip = cursor.position - partition.start
             if skip < 0:
                 skip = self._reset(cursor)
-            if skip < len(partition.events):
+            if skip < len(partition.events) and (self.sees_all or skip < self.visible(cursor)):
                 break
         else:
             self.idle = True
@@ -239,9 +242,17 @@ class LiveMember(Node):
         if len(self.cursors) > 1:
             self._turn = self.cursors.index(cursor) + 1
         first = partition.events[skip]
-        self.batch = [first] if self._prefetch == 1 else partition.events[skip : skip + self._prefetch]
+        if self._prefetch == 1:
+            self.batch = [first]
+        else:
+            most = skip + self._prefetch
+            self.batch = partition.events[skip : most if self.sees_all else min(most, self.visible(cursor))]
         if not self._send(self._arrive, self.epoch, first):
             self.world.call_in(FETCH_AGAIN_S, self._fetch_again, self.epoch)
+
+    def visible(self, cursor: Cursor) -> int:
+        """How many events of the partition we may see."""
+        return len(cursor.partition.events)
 
     def _in_turn(self) -> list[Cursor]:
         """Our partitions, beginning behind the one that was read last: each gets its turn."""

@@ -14,6 +14,8 @@ from pydantic import Field
 from evsim.keys import Partitioner
 from evsim.laws import Constant, Duration
 from evsim.sim.broker.base import Answer
+from evsim.sim.broker.line import Line
+from evsim.sim.broker.isolation import Isolation
 from evsim.sim.broker.partition import Partition
 from evsim.sim.broker.replicas import Known, Machine, ReplicatedPartition
 from evsim.sim.node import Node
@@ -40,6 +42,8 @@ class Log(Part):
     ``unclean_leader_election`` a replica that is not in sync may lead, and what only others had is lost.
     ``flush_every_s`` and ``flush_every_events`` say when a machine writes its page cache to the disk: what is not
     flushed is lost when its power fails (``Crash(…, power=True)``), not when its process dies.
+
+    The broker needs ``request_s`` for each request and ``record_s`` for each event in it, one request after the other.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Log(Part):
     unclean_leader_election: bool = False
     flush_every_s: float | None = Field(None, gt=0)
     flush_every_events: int | None = Field(None, ge=1)
+    request_s: float = Field(0.0, ge=0)
+    record_s: float = Field(0.0, ge=0)
     kind: Literal["log"] = "log"
 
     @property
@@ -92,7 +98,10 @@ class LiveLog(Node):
         self.partitions: list[Partition] = self._make_partitions()
         self.partitioner = Partitioner(value.partitions)
         self.groups: list[LiveGroup] = []
+        costly = value.request_s > 0 or value.record_s > 0
+        self.line = Line(world, self, value.request_s, value.record_s) if costly else None
         self._stores = [partition.store for partition in self.partitions]
+        self.isolation = Isolation(self)
         self.sequences: dict[Known, int] = {}
         world.live[value.name] = self
 
@@ -115,6 +124,8 @@ class LiveLog(Node):
         (Kafka's sticky partitioner keeps to one until a batch is full; here a batch is one event).
         """
         stores, of = self._stores, self.partitioner.of
+        if self.line is not None:
+            stores = [self._in_line(store) for store in stores]
         anyone = self.world.chance.uniforms(f"{node} spread over {self.name}")
 
         def store_of(stem: str | None, number: int) -> Callable[[int], None]:
@@ -128,6 +139,23 @@ class LiveLog(Node):
             if self.frozen:
                 self.hold(self.take, request)
             return
+        if request.transaction >= 0 and not self.isolation.admits(request):
+            return
+        if request.marker:
+            self.isolation.mark(request)
+            return
+        if self.line is not None:
+            self.line.enter(self._append, request, len(request.events))
+        else:
+            self._append(request)
+
+    def _in_line(self, store: Callable[[int], None]) -> Callable[[int], None]:
+        """What stores an event when its turn has come; to a log that is down, nobody stands in line."""
+        line = self.line
+        return lambda event: line.enter(store, event) if line is not None and self.up else store(event)
+
+    def _append(self, request: Request) -> None:
+        """Store a batch whose turn has come."""
         known, first = (request.producer, request.partition, request.epoch), request.sequence
         expected = self.sequences.get(known, 0)
         if first > expected:
@@ -139,8 +167,11 @@ class LiveLog(Node):
             if self.replicated:
                 self._take_replicated(request, known)
                 return
+            partition = self.partitions[request.partition or 0]
+            if request.transaction >= 0:
+                self.isolation.wrote(request, partition, partition.end, len(request.events))
             for event in request.events:
-                self._stores[request.partition or 0](event)
+                partition.store(event)
         elif self.replicated and request.acks == "all":
             self.replicated[request.partition or 0].await_replicas(request)
             return
@@ -149,10 +180,12 @@ class LiveLog(Node):
     def _take_replicated(self, request: Request, known: Known) -> None:
         """Let the partition's leader take it; a batch that was not appended has not used up its sequence numbers."""
         partition = self.replicated[request.partition or 0]
-        before = partition.appended
+        before, start = partition.appended, partition.leader_end
         partition.take(request)
         if partition.appended == before and request.sequence >= 0:
             self.sequences[known] = request.sequence
+        elif partition.appended > before and request.transaction >= 0:
+            self.isolation.wrote(request, partition, start, len(request.events))
 
     def enlist(self, group: LiveGroup) -> None:
         """Tell this group of every event that is stored from now on."""

@@ -138,6 +138,11 @@ class ReplicatedPartition(Partition):
         """Whether nobody leads it who is up."""
         return self.leader is None or not self.replicas[self.leader].machine.up
 
+    @property
+    def leader_end(self) -> int:
+        """The offset that the next event will get at the leader."""
+        return self.replicas[self.leader or 0].end
+
     def store(self, event: int) -> None:
         """Append an event at the leader, asking nothing."""
         if self.offline:
