@@ -17,6 +17,7 @@ from evsim import (
     Durable,
     Exponential,
     Link,
+    Log,
     Message,
     Partition,
     Pause,
@@ -401,3 +402,21 @@ def test_what_one_consumer_gives_up_another_has_handled():
     assert len(ids(run, "acked", "other")) == 5
     assert run.summary()["lost"] == 1
     assert "reader has all, other has all" in str(run.at(10))
+
+
+def test_a_consumer_joins_when_it_is_time_and_not_before():
+    run = play(news(20), PubSub("news"), reader(joins_at_s=1.05), Crash("reader", at_s=0.3, down_s=0.1))
+    assert ids(run, "missed") == [f"press.{n}" for n in range(1, 11)]
+    assert [row.time for row in rows(run, "joined")] == [1.05]
+    replay = play(news(20), kept(), reader(joins_at_s=1.05, members=2, durable=Durable(deliver="last")))
+    assert sorted(row.number for row in rows(replay, "handled")) == list(range(10, 21))
+    down = play(news(20), kept(), reader(joins_at_s=1.05), Crash("reader", at_s=0.3, down_s=5))
+    assert [row.time for row in rows(down, "joined")] == [pytest.approx(5.3)]
+    assert len(ids(down, "handled")) == 20
+
+
+@pytest.mark.parametrize(("reset", "many"), [("latest", 10), ("earliest", 20)])
+def test_a_group_that_comes_late_to_a_log_begins_where_it_says(reset, many):
+    late_group = reader(joins_at_s=1.05, auto_offset_reset=reset)
+    run = play(news(20), Log("news"), late_group, Pause("reader", at_s=0.3, for_s=0.1))
+    assert len(ids(run, "handled")) == many

@@ -70,7 +70,8 @@ class Consumer(Part):
     ``context`` names the bounded context that the consumer belongs to. What handlers emit goes to ``to``, which is
     ``of`` when not given; what they fail on is tried again as ``retry`` says, and then goes to ``dead_letter``. With
     ``delay_s`` nothing is handled before it has lain for so long since it was published, or put into a retry topic.
-    ``calling`` says how its handlers' ``ctx.call`` protects itself.
+    ``calling`` says how its handlers' ``ctx.call`` protects itself. Its members join at ``joins_at_s``; to a log they
+    come as a new group, which ``auto_offset_reset`` has begin at the end or at the start.
 
     On a log: ``protocol`` is how a group shares the partitions out anew, ``"eager"`` (all stop) or ``"cooperative"``
     (only what moves stops); ``static`` members keep their name over a restart (Kafka's ``group.instance.id``); one that
@@ -110,6 +111,7 @@ class Consumer(Part):
     protocol: Literal["eager", "cooperative"] = "eager"
     static: bool = True
     poll_interval_s: float = Field(300.0, gt=0)
+    joins_at_s: float = Field(0.0, ge=0)
     isolation: Literal["read_uncommitted", "read_committed"] = "read_uncommitted"
     kind: Literal["consumer"] = "consumer"
     refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"of": SOURCES, "to": BROKERS, "dead_letter": BROKERS}
@@ -172,7 +174,20 @@ class LiveConsumer:
         self.handling = self.handling_of()
         for number, name in enumerate(value.member_names, start=1):
             self._add(name, number)
-        self.group.enroll(self.members)
+        if value.joins_at_s <= world.now:
+            self.group.enroll(self.members)
+            return
+        for member in self.members:
+            member.leaving = True  # whatever befalls it until then, it does not come before its time
+        world.plan_at(value.joins_at_s, self._enroll)
+
+    def _enroll(self, _: Any) -> None:
+        """Let those join who are there; the others will when they come back."""
+        for member in self.members:
+            member.leaving = False
+        if isinstance(self.group, LiveGroup) and self.value.auto_offset_reset == "latest":
+            self.group.committed = [partition.end for partition in self.group.log.partitions]
+        self.group.enroll([member for member in self.members if not member.is_silent])
 
     def handling_of(self) -> Handling | None:
         """How the members handle an event, when there is more to it than time."""
