@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from shops import ids, run
 
 from evsim.errors import BadScenario
 from evsim.lab.scenario import Scenario
@@ -17,7 +18,6 @@ from evsim.sim.faults import Crash
 from evsim.sim.profile import Spike
 from evsim.sim.publisher import Publisher
 from evsim.sim.service import Service
-from tests.shops import ids, run
 
 _AT_ONCE = Backoff(0.0, 1, 0.0, "none")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from histories import script
 
 from evsim.history import History
 from evsim.lab.scenario import Scenario
@@ -14,7 +15,6 @@ from evsim.sim.publisher import Publisher
 from evsim.sim.redrive import Redrive
 from evsim.view.parked import reasons
 from evsim.view.plots import dead_letters
-from tests.histories import script
 
 
 def _bill(event, ctx):

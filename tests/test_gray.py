@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from shops import ids, offsets, run
 
 from evsim.errors import BadScenario, HandlerFailed
 from evsim.lab.scenario import Scenario
@@ -13,7 +14,6 @@ from evsim.sim.consumer import Consumer
 from evsim.sim.gray import Corrupt, Poison, Reorder, Slow
 from evsim.sim.publisher import Publisher
 from evsim.view.checks import in_order_by_key, nothing_lost
-from tests.shops import ids, offsets, run
 
 SHOP = (
     Publisher("shop", to="orders", gap_s=Constant(1.0), key="one"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from shops import ids, offsets, run
 
 from evsim.laws import Constant, Exponential
 from evsim.patterns.handler import Reject, Requeue
@@ -15,7 +16,6 @@ from evsim.sim.faults import Crash, Join, Leave, Pause
 from evsim.sim.network import Link
 from evsim.sim.publisher import Publisher
 from evsim.sim.router import Router
-from tests.shops import ids, offsets, run
 
 
 def burst(count, **settings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from shops import ids, run
 
 from evsim.errors import BadScenario
 from evsim.lab.scenario import Scenario
@@ -15,7 +16,6 @@ from evsim.sim.faults import Crash, Drop
 from evsim.sim.network import Link
 from evsim.sim.publisher import Publisher
 from evsim.sim.redrive import Redrive
-from tests.shops import ids, run
 
 
 def _shop(repaired_s, *more, **settings):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from shops import ids, run
 
 from evsim.errors import BadScenario
 from evsim.lab.scenario import Scenario
@@ -14,7 +15,6 @@ from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash, Partition, Pause
 from evsim.sim.network import Link
 from evsim.sim.publisher import Publisher
-from tests.shops import ids, run
 
 
 def steps(history, step):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from shops import ids, run
 
 from evsim.errors import BadScenario, HandlerFailed
 from evsim.lab.scenario import Scenario
@@ -14,7 +15,6 @@ from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash, Pause
 from evsim.sim.gray import Poison
 from evsim.sim.publisher import Publisher
-from tests.shops import ids, run
 
 _STEADY = Backoff(1.0, 2.0, 60.0, "none")
 
