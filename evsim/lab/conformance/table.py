@@ -6,10 +6,22 @@ import textwrap
 from collections.abc import Iterable
 
 from evsim.errors import UnknownName, did_you_mean
-from evsim.lab.conformance import consumers, exchange, jetstream, limits, log, pubsub, queue, sqs, stream, webhook
+from evsim.lab.conformance import (
+    consumers,
+    exchange,
+    jetstream,
+    limits,
+    log,
+    pubsub,
+    queue,
+    replicas,
+    sqs,
+    stream,
+    webhook,
+)
 from evsim.lab.conformance.case import Case, Verdict
 
-ROOMS = (log, queue, consumers, limits, exchange, sqs, pubsub, jetstream, webhook, stream)
+ROOMS = (log, replicas, queue, consumers, limits, exchange, sqs, pubsub, jetstream, webhook, stream)
 
 
 def cases(broker: str | None = None, id: str | None = None) -> list[Case]:  # noqa: A002
