@@ -44,6 +44,37 @@ def test_batches_and_added_waits_are_what_the_formula_says_within_three_per_cent
         assert mean == pytest.approx(1, abs=0.03), (mean, low, high)
 
 
+def busy(rate: float, linger_s: float, request_s: float, record_s: float, seed: int) -> tuple[float, float]:
+    """The load of the broker and the mean time to a confirmation in one run, as shares of what the formula says."""
+    shop = Publisher(
+        "shop", to="orders", rate=rate, linger_s=linger_s, batch_bytes=10**9, acks="leader", max_in_flight=1000
+    )
+    history = run(shop, Log("orders", request_s=request_s, record_s=record_s), until_s=20_000 / rate, seed=seed)
+    sendings, law = Sendings(history), Linger(rate, linger_s, request_s, record_s)
+    batches = sendings.batches()
+    work = len(batches) * request_s + batches.sum() * record_s
+    return work / (20_000 / rate) / law.load, float(sendings.confirm_times().mean()) / law.confirm_mean_s
+
+
+@pytest.mark.parametrize(
+    ("rate", "linger_s", "request_s", "record_s"),
+    [(300, 0.0, 0.002, 0.0002), (460, 0.005, 0.002, 0.0001), (900, 0.01, 0.004, 0.0002), (120, 0.02, 0.01, 0.001)],
+)
+def test_the_load_of_the_broker_and_the_time_to_a_confirmation_are_within_three_per_cent(
+    rate, linger_s, request_s, record_s
+):
+    found = np.array([busy(rate, linger_s, request_s, record_s, seed) for seed in range(8)])
+    assert found.mean(axis=0) == pytest.approx([1, 1], abs=0.03)
+
+
+def test_near_saturation_lingering_makes_it_faster_and_far_from_it_slower():
+    def confirm_s(rate, linger_s):
+        return busy(rate, linger_s, 0.002, 0.0001, 1)[1] * Linger(rate, linger_s, 0.002, 0.0001).confirm_mean_s
+
+    assert confirm_s(460, 0.0025) < 0.5 * confirm_s(460, 0.0)
+    assert confirm_s(100, 0.0025) > 1.2 * confirm_s(100, 0.0)
+
+
 def test_the_formula_has_both_limits():
     assert Linger(5, 0.01).wait_mean_s == pytest.approx(0.976 * 0.01, rel=1e-3)
     assert Linger(100, 0.05).wait_mean_s == pytest.approx(0.5833 * 0.05, rel=1e-3)
