@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from evsim.laws import Choice, Law
+from evsim.sim.broker.log import Log
 
 EXTENSION = "x-evsim"
 _TOPIC = {"retention.ms": "retention_s", "delete.retention.ms": "delete_retention_s"}
@@ -15,7 +16,7 @@ _TOPIC = {"retention.ms": "retention_s", "delete.retention.ms": "delete_retentio
 
 
 def read_kafka(kafka: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]]:
-    """The name of a topic, and what its Kafka binding says of it."""
+    """The name of a topic, and what its Kafka binding says of it; what a log here does not know is left out."""
     said = {field: kafka[field] for field in ("partitions", "replicas") if field in kafka}
     topic = kafka.get("topicConfiguration")
     for word, given in topic.items() if isinstance(topic, dict) else ():
@@ -27,7 +28,8 @@ def read_kafka(kafka: Mapping[str, Any], name: str) -> tuple[str, dict[str, Any]
             said["retention_bytes"] = given
         elif word in _TOPIC and given != -1 and isinstance(given, (int, float)):
             said[_TOPIC[word]] = given / 1000
-    return str(kafka.get("topic") or name), said
+    known = {field: given for field, given in said.items() if field in Log.model_fields}
+    return str(kafka.get("topic") or name), known
 
 
 def read_amqp(amqp: Mapping[str, Any], kind: str, name: str) -> tuple[str, dict[str, Any]]:
