@@ -335,3 +335,15 @@ def test_each_partition_has_at_most_one_owner_per_generation():
     )
     owners = Counter((r.place, r.number) for r in history.of("assigned"))
     assert max(owners.values()) == 1
+
+
+def test_the_last_acknowledgement_is_said_again_when_the_log_was_away():
+    history = run(
+        Publisher("shop", to="orders", gap_s=Constant(1.0), count=3),
+        Log("orders"),
+        Consumer("billing", of="orders", service_s=Constant(0.5)),
+        Crash("orders", at_s=3.2, down_s=1),
+        until_s=10,
+    )
+    assert ids(history, "handled") == ["shop.1", "shop.2", "shop.3"]
+    assert ids(history, "acked") == ["shop.1", "shop.2", "shop.3"]

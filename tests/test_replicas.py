@@ -222,3 +222,15 @@ def test_what_was_acknowledged_by_all_is_never_lost_in_a_clean_election(faults, 
 def test_what_cannot_be_is_refused_before_the_run(parts, sentence):
     with pytest.raises(BadScenario, match=sentence):
         Scenario(Publisher("shop", to="orders", rate=1), *parts).check()
+
+
+def test_an_unclean_leader_is_elected_when_it_comes_back_too():
+    """The election found nobody; then a replica that is not in sync comes back, and is allowed to lead."""
+    history = run(
+        Publisher("shop", to="orders", gap_s=Constant(0.1), count=100),
+        Log("orders", replicas=2, unclean_leader_election=True, replica_lag_time_max_s=1, failover_s=1),
+        Crash("orders-2", at_s=0.55, down_s=5),
+        Crash("orders-1", at_s=4.05, down_s=6),
+        until_s=30,
+    )
+    assert noted(history, "elected")[0] == (5.55, "orders-2")

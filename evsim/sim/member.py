@@ -430,6 +430,11 @@ class LiveMember(Node):
             if cursor.position > self.group.committed[cursor.partition.index]:
                 self.commit(cursor, cursor.position)
 
+    def commit_again(self) -> None:
+        """The log was away, and with it maybe our last acknowledgement."""
+        if self.up and self._policy in {"after", "batch"} and not self.cut_off:
+            self._commit_all()
+
     def _tick(self, epoch: int) -> None:
         if epoch != self.epoch:
             return

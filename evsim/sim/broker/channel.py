@@ -220,8 +220,11 @@ class QueueSubscription(Subscription):
         if queue.frozen:
             queue.hold(lambda _: self.nack(delivery, requeue), None)
             return
-        sqs = queue.value.visibility_timeout_s is not None
-        if not queue.up or (sqs and requeue) or not queue.dispatcher.settle(delivery):
+        invisible = requeue and queue.value.visibility_timeout_s is not None
+        if not queue.up or not queue.dispatcher.settle(delivery):
+            return
+        if invisible:
+            queue.dispatcher.deliver()
             return
         if requeue:
             queue.give_back(delivery.entry, to_the_tail=queue.value.type == "quorum")

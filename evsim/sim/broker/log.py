@@ -14,8 +14,8 @@ from pydantic import Field
 from evsim.keys import Partitioner
 from evsim.laws import Constant, Duration
 from evsim.sim.broker.base import Answer
-from evsim.sim.broker.line import Line
 from evsim.sim.broker.isolation import Isolation
+from evsim.sim.broker.line import Line
 from evsim.sim.broker.partition import Partition
 from evsim.sim.broker.replicas import Known, Machine, ReplicatedPartition
 from evsim.sim.node import Node
@@ -100,7 +100,7 @@ class LiveLog(Node):
         self.groups: list[LiveGroup] = []
         costly = value.request_s > 0 or value.record_s > 0
         self.line = Line(world, self, value.request_s, value.record_s) if costly else None
-        self._stores = [partition.store for partition in self.partitions]
+        self._stores: list[Callable[[int], None]] = [partition.store for partition in self.partitions]
         self.isolation = Isolation(self)
         self.sequences: dict[Known, int] = {}
         world.live[value.name] = self
@@ -196,7 +196,7 @@ class LiveLog(Node):
     def turn_away(self, partition: Partition, event: int) -> None:
         """An event has come while the log is frozen (it waits) or down (it is lost)."""
         if self.frozen:
-            self.hold(partition.store, event)
+            self.hold(partition.store, event, came=True)
         else:
             self.world.record(self.world.now, self.world.history.code("dropped", self.name), event, 0)
 
@@ -217,7 +217,12 @@ class LiveLog(Node):
             partition.forget_before(partition.start)
 
     def restarted(self) -> None:
-        """Those who waited for the log ask again."""
+        """Those who waited for the log ask again, and say again how far they have come."""
+        if self.line is not None:
+            self.line.reset()
+        for group in self.groups:
+            for member in group.members.values():
+                member.commit_again()
         self._ring()
 
     def resumed(self) -> None:

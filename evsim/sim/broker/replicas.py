@@ -107,6 +107,7 @@ class ReplicatedPartition(Partition):
         "_pending",
         "_session",
         "_torn",
+        "_vacant",
         "appended",
         "epoch",
         "in_sync",
@@ -121,6 +122,7 @@ class ReplicatedPartition(Partition):
         self.preferred = index % len(self.replicas)
         self.leader: int | None = self.preferred
         self.in_sync = set(range(len(self.replicas)))
+        self._vacant = False
         self.epoch = self.appended = 0
         self._pending: list[tuple[int, Request]] = []
         self._torn: dict[int, int] = {}
@@ -153,7 +155,7 @@ class ReplicatedPartition(Partition):
     def _turn_away(self, event: int) -> None:
         leader = None if self.leader is None else self.replicas[self.leader].machine
         if leader is not None and leader.frozen:
-            leader.hold(self._store_held, (self.epoch, event))
+            leader.hold(self._store_held, (self.epoch, event), came=True)
         else:
             world = self._world
             world.record(world.now, world.history.code("dropped", self._log.name), event, 0)
@@ -328,6 +330,8 @@ class ReplicatedPartition(Partition):
             self._lead(clean[0], in_sync=set(self.in_sync) - {dead})
         elif alive and self._log.value.unclean_leader_election:
             self._lead(alive[0], in_sync={alive[0]})
+        else:
+            self._vacant = True
 
     def _order(self) -> list[int]:
         count = len(self.replicas)
@@ -335,7 +339,7 @@ class ReplicatedPartition(Partition):
 
     def _lead(self, number: int, in_sync: set[int]) -> None:
         """This replica leads from now on, and its log is the truth: what only others had is lost."""
-        old, self.leader = self.leader, number
+        old, self.leader, self._vacant = self.leader, number, False
         self.epoch += 1
         self.in_sync = {n for n in in_sync if self._machine(n).up} | {number}
         self._machine(number).note("elected", self.place, self.epoch)
@@ -394,19 +398,16 @@ class ReplicatedPartition(Partition):
         replica = self.replicas[number]
         if self.leader == number:
             self._lead_again(replica)
-        elif self.leader is None or not self._machine(self.leader).up:
-            if number in self.in_sync and self._fenced_leader():
-                self._lead(number, in_sync=set(self.in_sync))
-        else:
+        elif self._vacant:
+            if number in self.in_sync or self._log.value.unclean_leader_election:
+                self._lead(number, in_sync=set(self.in_sync) if number in self.in_sync else {number})
+        elif not self.offline:
             self._follow(number)
             self._world.plan_in(PREFER_S, self._prefer, number)
 
-    def _fenced_leader(self) -> bool:
-        """Whether the controller has noticed that the leader is away."""
-        return self.leader is not None and self._machine(self.leader).down
-
     def _lead_again(self, replica: Replica) -> None:
         """The leader is back before anybody was elected: it goes on with what its disk has kept."""
+        self._vacant = False
         end = replica.end
         self._lose_beyond(end, self.leader)
         if end < self.end:
