@@ -15,6 +15,7 @@ from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash, Drop, Partition, Pause
 from evsim.sim.network import Link
 from evsim.sim.publisher import Publisher
+from evsim.view.publishing import publishing
 
 
 def shop(**settings):
@@ -264,3 +265,17 @@ def test_every_event_ends_once_under_every_fault(seed):
     assert set(ids(history, "confirmed")) <= set(ids(history, "stored"))
     assert not (set(ids(history, "shed")) | set(ids(history, "lost"))) & set(ids(history, "stored"))
     assert max(Counter(ids(history, "stored")).values()) == 1 or len(history.of("given_up"))
+
+
+@pytest.mark.parametrize(("acks", "gone"), [("none", True), ("leader", True), ("all", False)])
+def test_a_power_cut_of_the_leader_takes_what_only_the_leader_had(acks, gone):
+    history = run(
+        shop(gap_s=Constant(0.005), acks=acks, linger_s=0.005, request_timeout_s=1),
+        Log("orders", replicas=3, min_insync_replicas=2, replication_s=0.02, flush_every_s=1, failover_s=3),
+        Crash("orders-1", at_s=10, down_s=5, power=True),
+        until_s=30,
+    )
+    found = publishing(history)
+    assert (found["lost_after_ack"] > 0) == gone
+    assert found["lost_after_ack"] > 500 if acks == "none" else found["lost_after_ack"] < 20
+    assert found["repeated"] == 0 or acks == "leader"

@@ -138,6 +138,9 @@ class LiveLog(Node):
         if not self.up:
             if self.frozen:
                 self.hold(self.take, request)
+            elif request.acks == "none":
+                for event in request.events:
+                    self.turn_away(self.partitions[request.partition or 0], event)
             return
         if request.transaction >= 0 and not self.isolation.admits(request):
             return

@@ -180,6 +180,9 @@ class ReplicatedPartition(Partition):
             leader = None if self.leader is None else self.replicas[self.leader].machine
             if leader is not None and leader.frozen:
                 leader.hold(self._take_held, (self.epoch, request))
+            elif request.acks == "none":
+                for event in request.events:
+                    self._turn_away(event)
             return
         if request.acks == "all" and len(self.in_sync) < self._log.value.min_insync_replicas:
             request.reply(_TOO_FEW)
@@ -194,8 +197,10 @@ class ReplicatedPartition(Partition):
         self.await_replicas(request)
 
     def await_replicas(self, request: Request) -> None:
-        """Confirm this request when all in-sync replicas have what the leader has now."""
+        """Confirm this request when all in-sync replicas have what the leader has now; who is down says nothing."""
         leader = self.replicas[self.leader or 0]
+        if self.offline:
+            return
         if len(self.in_sync) < self._log.value.min_insync_replicas:
             request.reply(_TOO_FEW)
         elif leader.end <= self.end:
