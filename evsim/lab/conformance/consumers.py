@@ -156,5 +156,5 @@ def who_never_acknowledges_is_closed() -> Seen:
 def a_pause_drops_nothing() -> Seen:
     """A paused process has an open connection."""
     shop = tasks(20, gap_s=Constant(0.1))
-    order = messages(scene(shop, Queue("tasks"), worker(), Pause("worker", at_s=0.5, for_s=20), until_s=60), "handled")
+    order = messages(scene(shop, Queue("tasks"), worker(), Pause("worker", at_s=0.55, for_s=20), until_s=60), "handled")
     return Seen(f"handled {listed(order)}", order == [*range(20)])
