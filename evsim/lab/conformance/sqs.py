@@ -14,6 +14,7 @@ from evsim.patterns.handler import Requeue
 from evsim.sim.broker.base import Message
 from evsim.sim.broker.queue import Queue
 from evsim.sim.faults import Crash
+from evsim.sim.publisher import Publisher
 from evsim.sim.world import World
 
 GUIDE = "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide"
@@ -171,6 +172,30 @@ def message_groups_run_side_by_side() -> Seen:
     busy = len({record.node for record in rows(history, "handled")})
     right = inverted == 0 and busy > 1 and sum(map(len, groups.values())) == 200
     return Seen(f"{inverted} inversions within {len(groups)} groups, {busy} workers busy", right)
+
+
+@CASES.case(
+    "sqs-10",
+    "FIFO queue, the first message of one group fails for 10 s; another group waits behind it",
+    "its own group waits, the other goes on",
+    FIFO,
+)
+def a_failing_message_blocks_its_group_only() -> Seen:
+    """Until it is deleted or visible again."""
+
+    def first_fails(event: Any, ctx: Any) -> None:
+        if event.id == "shop.1" and ctx.now < 10:
+            raise Requeue
+
+    bad = tasks(3, key="bad")
+    good = Publisher("other", to="tasks", gap_s=Constant(0.001), count=3, key="good")
+    group = worker(on={"order.placed": first_fails})
+    history = scene(bad, good, fifo(visibility_timeout_s=2), group, until_s=40)
+    done = {str(record.event_id): record.time for record in rows(history, "acked")}
+    blocked = [done.get(f"shop.{n}", 0.0) for n in (1, 2, 3)]
+    free = [done.get(f"other.{n}", 99.0) for n in (1, 2, 3)]
+    right = max(free) < 1 and min(blocked) >= 10 and blocked == sorted(blocked)
+    return Seen(f"other group done by {max(free):.2g} s, its own from {min(blocked):.3g} s", right)
 
 
 @CASES.case(
