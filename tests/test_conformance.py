@@ -33,6 +33,12 @@ def test_ids_are_not_used_twice():
     assert max(Counter(case.id for case in EVERY).values()) == 1
 
 
+def test_each_broker_has_cases():
+    found = Counter(case.id.rpartition("-")[0] for case in EVERY)
+    assert found.keys() >= {"log", "queue", "sqs", "pubsub", "webhook", "stream"}
+    assert sum(found.values()) > 130
+
+
 def test_a_verdict_is_computed_from_what_was_seen():
     def case(ok):
         return Case("log-99", "log", "a log", "none", "keep", "measured", lambda: Seen("kept", ok=ok)).verdict()

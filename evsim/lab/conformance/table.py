@@ -21,7 +21,7 @@ from evsim.lab.conformance import (
 )
 from evsim.lab.conformance.case import Case, Verdict
 
-ROOMS = (log, replicas, queue, consumers, limits, exchange, sqs, pubsub, jetstream, webhook, stream)
+ROOMS = (log, replicas, transactions, queue, consumers, limits, exchange, sqs, pubsub, jetstream, webhook, stream)
 
 
 def cases(broker: str | None = None, id: str | None = None) -> list[Case]:  # noqa: A002
