@@ -166,7 +166,7 @@ class Following(Subscription):
         self.sent += 1
         number = self.sent
         event = self.broker.event(number)
-        if not self._wants(event) or number in self._left_out:
+        if not self._lacks(number, event):
             return False
         _, attempts = self._unseen.get(number, (event, 0))
         self._unseen[number] = event, attempts + 1
@@ -174,7 +174,10 @@ class Following(Subscription):
         client.push(Delivery(event, self.broker.name, number, attempts + 1, client, self.connection))
         return True
 
-    def _wants(self, event: int) -> bool:
+    def _lacks(self, number: int, event: int) -> bool:
+        """Whether the client is to get this event: it listens to its type, has not seen it, was not left out of it."""
+        if number in self._left_out or (number <= self.seen and number not in self._unseen):
+            return False
         subject = self.world.history.type_of(event)
         return any(matches(subject) for matches in self._matchers)
 
@@ -183,7 +186,7 @@ class Following(Subscription):
         while 0 <= self.sent < upto:
             self.sent += 1
             event = self.broker.event(self.sent)
-            if self._wants(event) and self.sent not in self._left_out:
+            if self._lacks(self.sent, event):
                 self._unseen.pop(self.sent, None)
                 self._left_out.add(self.sent)
                 self._record(step, event, self.sent)
