@@ -66,6 +66,7 @@ _ROOMS = {
     "patterns.breaker": ("Breaker",),
     "sim.redrive": ("Redrive",),
     "sim.campaign": ("Campaign",),
+    "sim.growth": ("AddPartitions",),
     "patterns.handler": ("Unavailable", "Reject", "Requeue"),
     "view.checks": ("at_most_once", "at_least_once", "exactly_once", "in_order_by_key", "nothing_lost", "every"),
     "view.conservation": ("conserved",),

@@ -54,6 +54,12 @@ class Partitioner:
         self._numbered: dict[str, list[int]] = {}
         self._single: dict[str, int] = {}
 
+    def grow(self, partitions: int) -> None:
+        """From now on there are so many partitions: most keys move to another one."""
+        self.partitions = partitions
+        self._numbered.clear()
+        self._single.clear()
+
     def of(self, stem: str, number: int) -> int:
         """The partition of the key with this stem and number; a negative number: the stem is the key."""
         if number >= 0:

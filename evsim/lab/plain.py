@@ -13,8 +13,8 @@ from evsim.lab.handlers import HANDLERS
 from evsim.laws import Choice, Constant, Law
 from evsim.sim.broker.exchange import Exchange
 from evsim.sim.broker.log import Log
-from evsim.sim.broker.queue import Queue
 from evsim.sim.broker.pubsub import PubSub
+from evsim.sim.broker.queue import Queue
 from evsim.sim.broker.stream import Stream
 from evsim.sim.broker.webhook import Replay, Webhook
 from evsim.sim.cache import Cache

@@ -169,6 +169,22 @@ class LiveGroup(Shared):
         record_run(self.world.now, cursor.acked, events[first - base : upto - base], first)
         return True
 
+    def discover(self, new: list[Partition]) -> None:
+        """New partitions have been noticed: share them out too, beginning where ``auto_offset_reset`` says.
+
+        With ``latest`` what was stored there before is never read, as at every Kafka consumer that comes upon a
+        partition without a committed offset; it is recorded as missed.
+        """
+        latest = self.value.auto_offset_reset == "latest"
+        for partition in new:
+            self.owners.append(None)
+            self.committed.append(partition.end if latest else partition.start)
+            partition.groups.append(self)
+            code = self.world.history.code("missed", self.value.name, partition.place)
+            for offset, event in enumerate(partition.events if latest else (), start=partition.start):
+                self.world.record(self.world.now, code, event, offset)
+        self.rebalance()
+
     def truncated(self, partition: Partition, end: int) -> None:
         """The partition ends earlier now: who stood behind its end is out of range, and reset."""
         index, owner = partition.index, self.owners[partition.index]

@@ -90,6 +90,7 @@ def fates(ledger: Ledger, group: str) -> Fates:
         decide(np.where(fate == Fate.WAITING, dropped(ledger), -1), Fate.DROPPED)
         return Fates(fate, row)
     decide(_truncated(ledger, group), Fate.GONE)
+    decide(ledger.first(ledger.rows("missed", group=group)), Fate.MISSED)
     waiting = fate == Fate.WAITING
     if waiting.any():
         decide(_passed(ledger, group, waiting), Fate.PASSED)

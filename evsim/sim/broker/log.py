@@ -100,10 +100,25 @@ class LiveLog(Node):
         self.groups: list[LiveGroup] = []
         costly = value.request_s > 0 or value.record_s > 0
         self.line = Line(world, self, value.request_s, value.record_s) if costly else None
-        self._stores: list[Callable[[int], None]] = [partition.store for partition in self.partitions]
+        self.stores = [self._way_in(partition) for partition in self.partitions]
         self.isolation = Isolation(self)
         self.sequences: dict[Known, int] = {}
         world.live[value.name] = self
+
+    def _way_in(self, partition: Partition) -> Callable[[int], None]:
+        """What stores an event in this partition: at once, or when its turn has come."""
+        return partition.store if self.line is None else self._in_line(partition.store)
+
+    def add_partitions(self, to: int) -> list[Partition]:
+        """Have ``to`` partitions from now on; the new ones are empty, and no group knows of them yet."""
+        indexes = range(len(self.partitions), to)
+        kind = ReplicatedPartition if self.replicated else Partition
+        new = [kind(self, index) for index in indexes]
+        self.partitions += new
+        self.replicated += [partition for partition in new if isinstance(partition, ReplicatedPartition)]
+        self.stores += [self._way_in(partition) for partition in new]
+        self.partitioner.grow(to)
+        return new
 
     def _make_partitions(self) -> list[Partition]:
         indexes = range(self.value.partitions)
@@ -123,9 +138,7 @@ class LiveLog(Node):
         The producer chooses the partition, as Kafka's does: murmur2 of the key, or any partition when there is no key
         (Kafka's sticky partitioner keeps to one until a batch is full; here a batch is one event).
         """
-        stores, of = self._stores, self.partitioner.of
-        if self.line is not None:
-            stores = [self._in_line(store) for store in stores]
+        stores, of = self.stores, self.partitioner.of
         anyone = self.world.chance.uniforms(f"{node} spread over {self.name}")
 
         def store_of(stem: str | None, number: int) -> Callable[[int], None]:
