@@ -17,6 +17,7 @@ from evsim.lab.conformance import (
     replicas,
     sqs,
     stream,
+    transactions,
     webhook,
 )
 from evsim.lab.conformance.case import Case, Verdict
