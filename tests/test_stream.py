@@ -3,10 +3,23 @@
 import itertools
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from evsim import Constant, Consumer, Crash, Exponential, Link, Partition, Pause, Publisher, Requeue, Scenario, Stream
+from evsim import (
+    Constant,
+    Consumer,
+    Crash,
+    Exponential,
+    Link,
+    Partition,
+    Pause,
+    Publisher,
+    Reorder,
+    Requeue,
+    Scenario,
+    Stream,
+)
 
 
 def rows(run, step, node=None):
@@ -148,6 +161,8 @@ faults = st.lists(
     st.sampled_from([None, 0, 10]),
     st.booleans(),
 )
+@example([Crash("browser", at_s=2, down_s=1), Pause("browser", at_s=1, for_s=1)], 0, "drop", None, False)
+@example([Reorder("feed", "browser", extra_s=0.7, share=0.5), Crash("browser", at_s=2, down_s=1)], 0, "block", 5, False)
 def test_every_event_is_seen_once_or_missed_or_lost(found, seed, policy, history, long_poll):
     run = play(
         shop(60),
