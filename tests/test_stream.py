@@ -172,6 +172,7 @@ def test_every_event_is_seen_once_or_missed_or_lost(found, seed, policy, history
         seed=seed,
     )
     acked = numbers(run, "acked")
-    assert acked == sorted(set(acked))
+    assert len(acked) == len(set(acked))
+    assert acked == sorted(acked) or any(isinstance(fault, Reorder) for fault in found)
     assert sorted(acked + numbers(run, "missed") + numbers(run, "lost")) == numbers(run, "stored")
     assert set(acked) <= set(numbers(run, "handled"))
