@@ -17,12 +17,27 @@ from evsim.lab.conformance import (
     replicas,
     sqs,
     stream,
+    topics,
     transactions,
     webhook,
 )
 from evsim.lab.conformance.case import Case, Verdict
 
-ROOMS = (log, replicas, transactions, queue, consumers, limits, exchange, sqs, pubsub, jetstream, webhook, stream)
+ROOMS = (
+    log,
+    replicas,
+    transactions,
+    topics,
+    queue,
+    consumers,
+    limits,
+    exchange,
+    sqs,
+    pubsub,
+    jetstream,
+    webhook,
+    stream,
+)
 
 
 def cases(broker: str | None = None, id: str | None = None) -> list[Case]:  # noqa: A002
