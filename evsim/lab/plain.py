@@ -22,6 +22,7 @@ from evsim.sim.campaign import Campaign
 from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash, Delay, Drop, Duplicate, Join, Leave, Partition, Pause
 from evsim.sim.gray import Corrupt, Poison, Reorder, Slow
+from evsim.sim.growth import AddPartitions
 from evsim.sim.network import Link
 from evsim.sim.part import Part
 from evsim.sim.publisher import Publisher
@@ -35,7 +36,7 @@ PARTS: tuple[type[Part], ...] = (
     PubSub, Webhook, Stream,
     Router, Wiretap, Cache, Redrive,
     Crash, Pause, Drop, Duplicate, Delay, Partition, Join, Leave,
-    Slow, Reorder, Corrupt, Poison, Replay, Campaign,
+    Slow, Reorder, Corrupt, Poison, Replay, Campaign, AddPartitions,
 )  # fmt: skip
 """Every kind of part that a file may hold."""
 

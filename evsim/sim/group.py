@@ -8,6 +8,7 @@ within ``session_timeout_s`` finds its partitions as it left them.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from evsim.sim.broker.base import Shared
@@ -36,7 +37,10 @@ class LiveGroup(Shared):
         self._present: list[LiveMember] = []
         self._preparing = False
         self._assigning = 0
+        self._ghosts = 0
         log.enlist(self)
+        if value.poll_interval_s < math.inf:
+            world.plan_in(value.poll_interval_s, self._watch_polls)
 
     # ---------------------------------------------------------------- membership
 
@@ -79,6 +83,40 @@ class LiveGroup(Shared):
         member.note(step, self.log.name, self.generation)
         self.rebalance()
 
+    def reborn(self, member: LiveMember) -> None:
+        """A process that died is back under another id, and its old id is still counted on until its session ends.
+
+        Nothing can be shared out before that (Kafka's dynamic members; see ``group.instance.id`` for static ones).
+        """
+        self._ghosts += 1
+        late_s = member.silent_at + self.value.session_timeout_s
+        self.world.plan_at(max(late_s, self.world.now), self._bury, member)
+        for index, owner in enumerate(self.owners):
+            if owner is member:
+                self._give(self.log.partitions[index], None)
+        member.waiting = True
+        member.note("joined", self.log.name, self.generation)
+        self.rebalance()
+
+    def _bury(self, member: LiveMember) -> None:
+        """The session of an old id has ended."""
+        self._ghosts -= 1
+        member.note("expelled", self.log.name, self.generation)
+        self._assign_when_ready()
+
+    def _watch_polls(self, _: None) -> None:
+        """Who has not fetched for ``poll_interval_s`` is out: it may be at work, but it does not come on."""
+        interval_s, now = self.value.poll_interval_s, self.world.now
+        next_s = now + interval_s
+        for member in list(self._present):
+            if not member.in_a_batch or member.is_silent:
+                continue
+            if member.polled_at + interval_s <= now:
+                self.expel(member)
+            else:
+                next_s = min(next_s, member.polled_at + interval_s)
+        self.world.plan_at(next_s, self._watch_polls)
+
     def has(self, member: LiveMember) -> bool:
         """Whether the group counts on this member."""
         return member in self._present
@@ -86,6 +124,7 @@ class LiveGroup(Shared):
     def silent(self, member: LiveMember) -> None:
         """No heartbeat comes from this member any more; unless it is heard of in time, it is expelled."""
         member.silences += 1
+        member.silent_at = self.world.now
         self.world.plan_in(self.value.session_timeout_s, self._expire, (member, member.silences))
 
     def _expire(self, silence: tuple[LiveMember, int]) -> None:
@@ -114,7 +153,7 @@ class LiveGroup(Shared):
         self._assign_when_ready()
 
     def _assign_when_ready(self) -> None:
-        if self._preparing and all(member.waiting for member in self._present):
+        if self._preparing and not self._ghosts and all(member.waiting for member in self._present):
             self._preparing = False
             if self.value.rebalance_s:
                 self.world.call_in(self.value.rebalance_s, self._assign, self._assigning)

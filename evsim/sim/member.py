@@ -81,7 +81,9 @@ class LiveMember(Node):
         "idle",
         "leaving",
         "number",
+        "polled_at",
         "silences",
+        "silent_at",
         "traps",
         "waiting",
     )
@@ -99,6 +101,7 @@ class LiveMember(Node):
         self.giving_up = False
         self.leaving = False
         self.silences = 0
+        self.polled_at = self.silent_at = world.now
         self.generation = 0
         self.cursors: list[Cursor] = []
         self.cursor: Cursor
@@ -191,6 +194,11 @@ class LiveMember(Node):
             self.world.plan_in(self._every_s, self._tick, self.epoch)
         self.fetch()
 
+    @property
+    def in_a_batch(self) -> bool:
+        """Whether we have fetched and not yet finished what came."""
+        return self._handling_now()
+
     def position_of(self, partition: Partition) -> int:
         """The offset that this member will ask for next."""
         for cursor in self.cursors:
@@ -276,6 +284,7 @@ class LiveMember(Node):
         if self.frozen:
             self.hold(self._arrive, epoch)
             return
+        self.polled_at = self.world._now
         if self._policy == "before":
             self._commit_first(epoch)
         else:
@@ -478,6 +487,8 @@ class LiveMember(Node):
         self.epoch += 1
         if self.handling is not None:
             self.handling.restarted(self)
+        if not self.group.value.static and self.group.has(self) and not self.leaving:
+            self.group.reborn(self)
         self.appear()
 
     def paused(self) -> None:
