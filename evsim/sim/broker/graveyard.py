@@ -44,8 +44,8 @@ class Graveyard:
             return
         deaths = dict(entry.deaths)
         spot = (queue.name, REASONS[step])
-        deaths[spot] = deaths.get(spot, 0) + 1
-        if _goes_round(target, deaths):
+        deaths[spot] = deaths.pop(spot, 0) + 1
+        if goes_round(target, deaths):
             return
         code = self.world.history.code("dead_lettered", queue.name, target)
         self.world.record(self.world.now, code, entry.event, entry.number)
@@ -62,6 +62,11 @@ class Graveyard:
             target.chooser(self.queue.name, None)(*self.world.history.key_parts(entry.event))(entry.event)
 
 
-def _goes_round(target: str, deaths: Deaths) -> bool:
-    been = any(queue == target for queue, _ in deaths)
-    return been and not any(reason == "rejected" for _, reason in deaths)
+def goes_round(target: str, deaths: Deaths) -> bool:
+    """Whether a message that has died so, the latest death last, is in a circle in which nobody has rejected it."""
+    for queue, reason in reversed(deaths):
+        if reason == "rejected":
+            return False
+        if queue == target:
+            return True
+    return False

@@ -14,7 +14,7 @@ from pydantic import Field
 from evsim.sim.broker.base import Answer, Delivery, Message, Request, Store
 from evsim.sim.broker.channel import Dispatcher, QueueSubscription
 from evsim.sim.broker.entries import PLAIN, Deaths, Entry, Grouped, Ready
-from evsim.sim.broker.graveyard import Graveyard
+from evsim.sim.broker.graveyard import Graveyard, goes_round
 from evsim.sim.node import Node
 from evsim.sim.part import Part
 
@@ -155,6 +155,9 @@ class LiveQueue(Node):
             else:
                 self._record(self.world.now, self.world.history.code("dropped", self.name), event, 0)
             return False
+        if deaths and goes_round(self.name, deaths):
+            self._record(self.world.now, self.world.history.code("dropped", self.name), event, 0)
+            return True
         if message.delay_s:
             late = message.but(delay_s=None)
             self.world.plan_in(message.delay_s, lambda _: self.put(event, late, deaths))
