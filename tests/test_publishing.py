@@ -13,7 +13,8 @@ from evsim.event import Event
 from evsim.history import History
 from evsim.laws import Constant
 from evsim.sim.broker.log import Log
-from evsim.sim.faults import Drop
+from evsim.sim.consumer import Consumer
+from evsim.sim.faults import Crash, Drop
 from evsim.sim.network import Link
 from evsim.sim.publisher import Publisher
 from evsim.view import measures
@@ -160,3 +161,12 @@ def test_a_curve_of_what_was_never_confirmed_is_refused():
         linger_curve({0.0: run(Publisher("shop", to="orders", rate=20), Log("orders"), until_s=5)})
     with pytest.raises(BadScenario, match="no runs"):
         linger_curve({})
+
+
+def test_what_is_dropped_and_sent_again_is_not_lost_and_what_a_crash_took_unsent_is():
+    shop = Publisher("shop", to="orders", rate=20, acks="all", linger_s=1, request_timeout_s=2, batch_events=1000)
+    billing = Consumer("billing", of="orders")
+    dropped = run(shop, Log("orders"), billing, Drop("shop", "orders", share=1, at_s=5, for_s=1), until_s=6.5)
+    assert not measures.lost(dropped)
+    crashed = run(shop, Log("orders"), billing, Crash("shop", at_s=10.5, down_s=1), until_s=20)
+    assert len(measures.lost(crashed)) == publishing(crashed)["lost_unsent"] > 0

@@ -146,13 +146,14 @@ def _truncated(ledger: Ledger, group: str) -> Whole:
     if not len(gone):
         return np.full(ledger.history.event_count, -1, dtype=np.int64)
     last_stored, last_gone = ledger.first(stored[::-1]), ledger.first(gone[::-1])
-    return np.where(last_gone > last_stored, last_gone, -1)
+    return np.where((last_stored >= 0) & (last_gone > last_stored), last_gone, -1)
 
 
 def dropped(ledger: Ledger) -> Whole:
     """For each event that was lost before any log stored it the row of its last drop; -1 for all others.
 
-    A drop on a link takes all copies of one sending; a log that is down turns away one copy.
+    A drop on a link takes all copies of one sending; a log that is down turns away one copy. A publisher that waits for
+    answers sends again what was dropped; there it is lost that was given up, shed, or in the memory at a crash.
     """
     count = ledger.history.event_count
 
@@ -167,7 +168,10 @@ def dropped(ledger: Ledger) -> Whole:
     gone = (sent <= 0) | (away >= sent + times(ledger.rows("duplicated")))
     last = ledger.first(rows[::-1])
     never = ~ledger.seen(ledger.rows("stored", "handled", "failed", "missed", "pushed"))
-    refused = ledger.first(ledger.rows("unroutable", "given_up", "shed")[::-1])
+    refused = ledger.first(ledger.rows("unroutable", "given_up", "shed", "lost")[::-1])
+    waiting = [name for name, part in ledger.history.parts.items() if part.get("acks", "none") != "none"]
+    for name in waiting:
+        gone &= ~ledger.seen(ledger.rows("published", node=name))
     return np.where(never & gone & (last >= 0), last, np.where(never, refused, -1))
 
 
