@@ -49,7 +49,12 @@ faults = st.one_of(
 commits = st.sampled_from(["after", "batch", "before", Timed(0.7)])
 
 
-def shop(plan, commit, prefetch, seed):
+kinds = st.sampled_from(
+    [{}, {"protocol": "cooperative"}, {"static": False}, {"protocol": "cooperative", "static": False}]
+)
+
+
+def shop(plan, commit, prefetch, seed, kind=None):
     return run(
         Publisher("shop", to="orders", rate=30, count=900),
         Link("shop", "orders", delay_s=Exponential(0.01)),
@@ -64,6 +69,7 @@ def shop(plan, commit, prefetch, seed):
             prefetch=prefetch,
             session_timeout_s=3,
             rebalance_s=0.2,
+            **(kind or {}),
         ),
         *plan,
         until_s=UNTIL_S,
@@ -72,9 +78,9 @@ def shop(plan, commit, prefetch, seed):
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(faults, max_size=5), commits, st.integers(1, 9), st.integers(0, 1000))
-def test_a_group_keeps_its_invariants_under_any_faults(plan, commit, prefetch, seed):
-    history = shop(plan, commit, prefetch, seed)
+@given(st.lists(faults, max_size=5), commits, st.integers(1, 9), st.integers(0, 1000), kinds)
+def test_a_group_keeps_its_invariants_under_any_faults(plan, commit, prefetch, seed, kind):
+    history = shop(plan, commit, prefetch, seed, kind)
     assert np.all(np.diff(history.time) >= 0)
     owners = Counter((r.place, r.number) for r in history.of("assigned"))
     assert max(owners.values()) == 1, "a partition has at most one owner in a generation"

@@ -7,7 +7,7 @@ import pytest
 from evsim.laws import Constant, Exponential
 from evsim.sim.broker.log import Log
 from evsim.sim.consumer import Consumer
-from evsim.sim.faults import Crash, Leave
+from evsim.sim.faults import Crash, Join, Leave
 from evsim.sim.publisher import Publisher
 from evsim.view.owners import untended
 from tests.shops import ids, run
@@ -70,3 +70,33 @@ def test_who_handles_for_too_long_is_out_and_its_work_is_done_again():
 def test_nobody_is_out_who_comes_back_in_time():
     history = run(*_shop(service_s=Exponential(0.1), poll_interval_s=5), until_s=120)
     assert _steps(history, "expelled") == []
+
+
+def _stopped(protocol, members, partitions, rebalance_s):
+    """Partition-seconds without an owner in a rolling restart: each member says goodbye, and another one joins."""
+    parts = [
+        Publisher("shop", to="orders", rate=5),
+        Log("orders", partitions=partitions),
+        Consumer("billing", of="orders", members=members, protocol=protocol, rebalance_s=rebalance_s),
+    ]
+    for n in range(1, members + 1):
+        parts += [Leave(f"billing-{n}", at_s=60 * n), Join("billing", at_s=60 * n + 30)]
+    history = run(*parts, until_s=60 * (members + 2))
+    return sum(end - start for _, start, end in untended(history, "billing", 60 * (members + 2)))
+
+
+@pytest.mark.parametrize(("members", "partitions", "rebalance_s"), [(10, 100, 5), (4, 24, 3), (5, 20, 8)])
+def test_a_rolling_restart_stops_all_partitions_or_only_those_that_move(members, partitions, rebalance_s):
+    """S9: eager 2 N P R partition-seconds, cooperative 2 P R."""
+    eager = _stopped("eager", members, partitions, rebalance_s)
+    cooperative = _stopped("cooperative", members, partitions, rebalance_s)
+    assert eager == pytest.approx(2 * members * partitions * rebalance_s, rel=0.03)
+    assert cooperative == pytest.approx(2 * partitions * rebalance_s, rel=0.03)
+
+
+def test_those_who_keep_a_partition_go_on_with_it_during_the_rebalance():
+    history = run(*_shop(Join("billing", at_s=5), protocol="cooperative", rebalance_s=4), until_s=30)
+    meanwhile = {record.place for record in history.of("delivered", from_s=5.1, to_s=8.9)}
+    revoked = {record.place for record in history.of("revoked")}
+    assert len(revoked) == 1
+    assert meanwhile == {f"orders/{n}" for n in range(6)} - revoked

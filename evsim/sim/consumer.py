@@ -12,6 +12,7 @@ from evsim.laws import Constant, Duration
 from evsim.patterns.retry import Retry
 from evsim.sim.broker.log import LiveLog
 from evsim.sim.calling import Calling
+from evsim.sim.cooperative import CooperativeGroup
 from evsim.sim.group import LiveGroup
 from evsim.sim.handling import Handling
 from evsim.sim.part import BROKERS, SOURCES, Part
@@ -170,7 +171,8 @@ class LiveConsumer:
         """Let all members join."""
         world, value = self.world, self.value
         broker = world.find(value.of)
-        self.group = LiveGroup(world, value, broker) if isinstance(broker, LiveLog) else broker.subscribe(self)
+        group = CooperativeGroup if value.protocol == "cooperative" else LiveGroup
+        self.group = group(world, value, broker) if isinstance(broker, LiveLog) else broker.subscribe(self)
         self.handling = self.handling_of()
         for number, name in enumerate(value.member_names, start=1):
             self._add(name, number)

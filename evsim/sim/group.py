@@ -38,6 +38,8 @@ class LiveGroup(Shared):
         self._preparing = False
         self._assigning = 0
         self._ghosts = 0
+        self.asked: dict[str, set[int]] = {}
+        self._since: dict[str, int] = {}
         log.enlist(self)
         if value.poll_interval_s < math.inf:
             world.plan_in(value.poll_interval_s, self._watch_polls)
@@ -89,6 +91,7 @@ class LiveGroup(Shared):
         Nothing can be shared out before that (Kafka's dynamic members; see ``group.instance.id`` for static ones).
         """
         self._ghosts += 1
+        self._since[member.name] = self.generation + 1
         late_s = member.silent_at + self.value.session_timeout_s
         self.world.plan_at(max(late_s, self.world.now), self._bury, member)
         for index, owner in enumerate(self.owners):
@@ -184,6 +187,10 @@ class LiveGroup(Shared):
 
     # ---------------------------------------------------------------- progress
 
+    def is_stale(self, member: LiveMember, generation: int, index: int) -> bool:
+        """Whether an acknowledgement comes from an old generation, or from one who does not own the partition."""
+        return generation != self.generation or self.owners[index] is not member
+
     def commit(self, request: tuple[LiveMember, int, Cursor, int]) -> bool:
         """Move the group's committed offset of a partition, unless the request comes from an old generation.
 
@@ -196,7 +203,7 @@ class LiveGroup(Shared):
         if self.log.down:
             return False
         index = cursor.partition.index
-        if generation != self.generation or self.owners[index] is not member:
+        if self.is_stale(member, generation, index):
             member.fenced(cursor, upto)
             return False
         start = self.committed[index]

@@ -488,6 +488,7 @@ class LiveMember(Node):
         if self.handling is not None:
             self.handling.restarted(self)
         if not self.group.value.static and self.group.has(self) and not self.leaving:
+            self._forget()
             self.group.reborn(self)
         self.appear()
 
