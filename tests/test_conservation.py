@@ -11,7 +11,7 @@ from collections import Counter
 import pytest
 from brokers import KEEPING, KINDS, PUSHING, named
 from counting import ENDINGS, counts, states_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from shops import run
@@ -72,6 +72,7 @@ def check_the_way_in(history):
 
 @pytest.mark.parametrize("kind", [kind for kind in PUSHING if kind.keeps], ids=named)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(plan=[Pause("worker", at_s=1, for_s=1), Crash("worker", at_s=2, down_s=1)], seed=0)
 @given(plans, st.integers(0, 1000))
 def test_a_copy_is_in_one_state_at_every_instant(kind, plan, seed):
     history = history_of(kind, plan, seed)

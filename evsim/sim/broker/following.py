@@ -79,6 +79,7 @@ class Following(Subscription):
         self._client: Client | None = None
         self._stand_ins: list[Client] = []
         self._unseen: dict[int, tuple[int, int]] = {}
+        self._under_way: set[int] = set()
         self._left_out: set[int] = set()
         self._asked = False
         self._polls = 0
@@ -135,9 +136,12 @@ class Following(Subscription):
         self._open = self._asked = False
         first = self.broker.first
         for number, (event, _) in [*self._unseen.items()]:
-            self._record("requeued" if number >= first else "missed", event, number)
             if number < first:
+                self._record("missed", event, number)
                 del self._unseen[number]
+            elif number in self._under_way:
+                self._record("requeued", event, number)
+        self._under_way.clear()
         self.sent = max(min([self.sent + 1, *self._unseen]) - 1, first - 1)
         if self._client is not None:
             self._client.unacked = 0
@@ -170,6 +174,7 @@ class Following(Subscription):
             return False
         _, attempts = self._unseen.get(number, (event, 0))
         self._unseen[number] = event, attempts + 1
+        self._under_way.add(number)
         client.unacked += 1
         client.push(Delivery(event, self.broker.name, number, attempts + 1, client, self.connection))
         return True
