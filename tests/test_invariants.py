@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from shops import run
 
@@ -78,6 +78,14 @@ def shop(plan, commit, prefetch, seed, kind=None):
 
 
 @settings(max_examples=60, deadline=None)
+@example([Join("billing", 1.0), Crash("billing", at_s=1.0, down_s=1.0)], Timed(0.7), 1, 0, {})
+@example(
+    [Crash("billing", at_s=2.0), Crash("billing-2", at_s=1.0, down_s=1.0), Pause("billing", 7.0, 1.0)],
+    "after",
+    1,
+    0,
+    {"protocol": "cooperative"},
+)
 @given(st.lists(faults, max_size=5), commits, st.integers(1, 9), st.integers(0, 1000), kinds)
 def test_a_group_keeps_its_invariants_under_any_faults(plan, commit, prefetch, seed, kind):
     history = shop(plan, commit, prefetch, seed, kind)

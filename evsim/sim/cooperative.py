@@ -54,6 +54,12 @@ class CooperativeMember(LiveMember):
         if cut_short:
             self._go()
 
+    def finish(self) -> None:
+        """The event is dealt with; if its partition stays ours, hand back the others and go on."""
+        if self.places is not None and not self.leaving and self.cursor.partition.index not in self.places:
+            self._release()
+        super().finish()
+
     def take(self, share: list[Partition], generation: int) -> None:
         """Own these partitions too."""
         self.waiting = False

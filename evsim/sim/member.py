@@ -175,14 +175,16 @@ class LiveMember(Node):
             self.give_up()
 
     def take(self, share: list[Partition], generation: int) -> None:
-        """Own these partitions from now on, from where the group has committed."""
+        """Own these partitions from now on, from where the group has committed; who is down reads that when it is up."""
         self.waiting = self.giving_up = False
         self.generation = generation
         self.epoch += 1
-        self._read_positions(share)
+        if not self.down:
+            self._read_positions(share)
         for partition in share:
             self.note("assigned", partition.place, generation)
-        self._go()
+        if not self.down:
+            self._go()
 
     def _read_positions(self, share: list[Partition]) -> None:
         committed = self.group.committed
