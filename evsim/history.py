@@ -475,5 +475,5 @@ _OTHER_STEPS = {
     "unroutable", "returned", "deduplicated", "missed", "confirmed", "retried", "given_up", "shed", "aborted",
     "committed", "elected", "shrunk", "expanded", "disabled", "enabled", "hit", "miss",
     "loaded", "invalidated", "stale",
-    "slowed", "corrupted", "timed_out", "parked", "redriven",
+    "compacted", "slowed", "corrupted", "timed_out", "parked", "redriven",
 }  # fmt: skip

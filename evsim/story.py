@@ -41,6 +41,7 @@ _SENTENCES = {
     "duplicated": "{id} was doubled on the way, {node}",
     "delayed": "{id} was held up on the way, {node}",
     "expired": "{log} deleted {id} before {node} had read it: retention had passed",
+    "compacted": "{log} let go of {id} before {node} had read it: a later event has the same key",
     "fenced": "{node} was refused: its acknowledgement of {place} came from an old generation",
     "called": "{node} was called by {place} for {id}",
     "answered": "{node} answered {place} about {id}",

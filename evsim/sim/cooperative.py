@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evsim.sim.careful import CarefulMember
 from evsim.sim.group import LiveGroup
 from evsim.sim.member import Cursor, LiveMember
 
 if TYPE_CHECKING:
     from evsim.sim.broker.partition import Partition
-    from evsim.sim.handling import Handling
 
 
 class CooperativeMember(LiveMember):
@@ -97,22 +95,14 @@ class CooperativeMember(LiveMember):
         self.places = None
 
 
-class CarefulCooperativeMember(CarefulMember, CooperativeMember):
-    """One that reads only what is committed as well."""
-
-    __slots__ = ()
-
-
 class CooperativeGroup(LiveGroup):
     """A group that shares its partitions out without stopping those that stay."""
 
     members: dict[str, CooperativeMember]  # type: ignore[assignment]
 
-    def member(self, name: str, number: int, handling: Handling | None) -> LiveMember:
-        """A new member of this group, which has not joined yet."""
-        careful = self.value.isolation == "read_committed"
-        kind = CarefulCooperativeMember if careful else CooperativeMember
-        return kind(self.world, name, number, self, handling)
+    def manners(self) -> list[type[LiveMember]]:
+        """What is special about our members."""
+        return [*super().manners(), CooperativeMember]
 
     @property
     def preparing(self) -> bool:
@@ -137,7 +127,10 @@ class CooperativeGroup(LiveGroup):
         return [member for member in self._present if isinstance(member, CooperativeMember)]
 
     def ready(self, member: LiveMember) -> None:
-        """A member has handed back what it was asked for."""
+        """A member has handed back what it was asked for; one that was put out learns it now."""
+        if not self.has(member):
+            member.put_out()
+            return
         for index in self.asked.pop(member.name, ()):
             if self.owners[index] is member:
                 self._give(self.log.partitions[index], None)

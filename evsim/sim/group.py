@@ -8,13 +8,16 @@ within ``session_timeout_s`` finds its partitions as it left them.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import TYPE_CHECKING
 
 from evsim.sim.broker.base import Shared
+from evsim.sim.broker.compaction import GAP
 from evsim.sim.broker.log import LiveLog
 from evsim.sim.broker.partition import Partition
 from evsim.sim.careful import CarefulMember
+from evsim.sim.gaps import GapMember
 from evsim.sim.member import LiveMember
 
 if TYPE_CHECKING:
@@ -22,6 +25,12 @@ if TYPE_CHECKING:
     from evsim.sim.handling import Handling
     from evsim.sim.member import Cursor
     from evsim.sim.world import World
+
+
+@functools.cache
+def kind_of(manners: tuple[type[LiveMember], ...]) -> type[LiveMember]:
+    """The kind of member that has all these manners."""
+    return type("Member", manners, {"__slots__": ()}) if manners else LiveMember
 
 
 class LiveGroup(Shared):
@@ -48,8 +57,13 @@ class LiveGroup(Shared):
 
     def member(self, name: str, number: int, handling: Handling | None) -> LiveMember:
         """A new member of this group, which has not joined yet."""
-        kind = CarefulMember if self.value.isolation == "read_committed" else LiveMember
+        kind = kind_of(tuple(self.manners()))
         return kind(self.world, name, number, self, handling)
+
+    def manners(self) -> list[type[LiveMember]]:
+        """What is special about our members."""
+        gaps, careful = self.log.value.compaction, self.value.isolation == "read_committed"
+        return [*([GapMember] if gaps else []), *([CarefulMember] if careful else [])]
 
     def enroll(self, members: list[LiveMember]) -> None:
         """Let the first members join together: one assignment for all."""
@@ -151,7 +165,10 @@ class LiveGroup(Shared):
         self._assign_when_ready()
 
     def ready(self, member: LiveMember) -> None:
-        """A member has given up its partitions and waits for new ones."""
+        """A member has given up its partitions and waits for new ones; one that was put out learns it now."""
+        if not self.has(member):
+            member.put_out()
+            return
         member.waiting = True
         self._assign_when_ready()
 
@@ -210,9 +227,14 @@ class LiveGroup(Shared):
         if upto <= start:
             return True
         self.committed[index] = upto
-        events, base, record_run = cursor.partition.events, cursor.partition.start, self.world.history.record_run
+        events, base, history = cursor.partition.events, cursor.partition.start, self.world.history
         first = max(start, base)
-        record_run(self.world.now, cursor.acked, events[first - base : upto - base], first)
+        if not self.log.value.compaction:
+            history.record_run(self.world.now, cursor.acked, events[first - base : upto - base], first)
+            return True
+        for offset in range(first, upto):
+            if events[offset - base] != GAP:
+                self.world.record(self.world.now, cursor.acked, events[offset - base], offset)
         return True
 
     def discover(self, new: list[Partition]) -> None:
@@ -240,16 +262,32 @@ class LiveGroup(Shared):
         if owner is not None and owner.position_of(partition) > end:
             owner.fall_back(partition, reset)
 
+    def position(self, partition: Partition) -> int:
+        """The offset that this group will read next."""
+        owner = self.owners[partition.index]
+        return self.committed[partition.index] if owner is None else owner.position_of(partition)
+
+    def has_in_hand(self, partition: Partition, offset: int) -> bool:
+        """Whether this group has read what stands there, and not yet acknowledged it."""
+        return self.committed[partition.index] <= offset < self.position(partition)
+
+    def superseded(self, partition: Partition, offset: int) -> None:
+        """Compaction is about to remove what stands there: record it if this group has not come to it."""
+        if offset >= self.position(partition):
+            code = self.world.history.code("compacted", self.value.name, partition.place)
+            self.world.record(self.world.now, code, partition.events[offset - partition.start], offset)
+
     def miss(self, partition: Partition, gone: int) -> None:
         """Retention is about to delete the oldest ``gone`` events: record those that this group has not come to."""
         index, first = partition.index, partition.start + gone
-        owner = self.owners[index]
-        position = self.committed[index] if owner is None else owner.position_of(partition)
+        owner, position = self.owners[index], self.position(partition)
         if position >= first:
             return
         code = self.world.history.code("expired", self.value.name, partition.place)
         for offset in range(max(position, partition.start), first):
-            self.world.record(self.world.now, code, partition.events[offset - partition.start], offset)
+            event = partition.events[offset - partition.start]
+            if event != GAP:
+                self.world.record(self.world.now, code, event, offset)
         reset = first if self.value.auto_offset_reset == "earliest" else partition.end
         self.committed[index] = max(self.committed[index], reset)
         if owner is not None:

@@ -175,7 +175,7 @@ class LiveMember(Node):
             self.give_up()
 
     def take(self, share: list[Partition], generation: int) -> None:
-        """Own these partitions from now on, from where the group has committed; who is down reads that when it is up."""
+        """Own these partitions from now on, from where the group has committed; who is down reads that later."""
         self.waiting = self.giving_up = False
         self.generation = generation
         self.epoch += 1
@@ -458,6 +458,10 @@ class LiveMember(Node):
     def fenced(self, cursor: Cursor, upto: int) -> None:
         """The group has refused a commit: somebody else owns the partition now. Join again."""
         self.note("fenced", cursor.partition.place, upto)
+        self.put_out()
+
+    def put_out(self) -> None:
+        """The group does not count on us any more."""
         if not self.down:
             self.world.call_in(0.0, self._join_again, self.epoch)
 

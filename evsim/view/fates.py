@@ -27,19 +27,21 @@ class Fate(IntEnum):
     HANDLED = 2
     SKIPPED = 3
     """There was nothing to do for it, or an inbox knew it."""
-    ASIDE = 4
+    SUPERSEDED = 4
+    """Compaction removed it before the group had read it, since a later event of its key had come."""
+    ASIDE = 5
     """It was put aside as a dead letter."""
-    FAILED = 5
-    DROPPED = 6
-    EXPIRED = 7
-    PASSED = 8
+    FAILED = 6
+    DROPPED = 7
+    EXPIRED = 8
+    PASSED = 9
     """The position went past it, or it was acknowledged and then forgotten."""
-    OVERFLOWED = 9
-    EXHAUSTED = 10
+    OVERFLOWED = 10
+    EXHAUSTED = 11
     """It was delivered too often."""
-    GONE = 11
+    GONE = 12
     """The broker itself has lost it."""
-    MISSED = 12
+    MISSED = 13
     """Nobody of the group was listening."""
 
 
@@ -79,6 +81,7 @@ def fates(ledger: Ledger, group: str) -> Fates:
         ("dead_lettered", Fate.ASIDE),
         ("skipped", Fate.SKIPPED),
         ("expired", Fate.EXPIRED),
+        ("compacted", Fate.SUPERSEDED),
     ):
         decide(ledger.first(ledger.rows(step, group=group)), outcome)
     if not ledger.is_consumer(group):

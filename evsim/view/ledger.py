@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-_MEETINGS = {"delivered", "handled", "skipped", "acked", "expired"}
+_MEETINGS = {"delivered", "handled", "skipped", "acked", "expired", "compacted"}
 _SPAN = 1 << 32
 
 

@@ -179,7 +179,7 @@ class NoPollSkip:
         ledger = Ledger(history)
         judged = False
         for group in ledger.each(None):
-            meets = ledger.wanted("delivered", "skipped", "expired", group=group)
+            meets = ledger.wanted("delivered", "skipped", "expired", "compacted", group=group)
             for place in [place for place in dict.fromkeys(ledger.places) if is_partition(place)]:
                 met = _rows_at(ledger, place, meets)
                 judged = judged or len(met) > 1

@@ -89,6 +89,7 @@ def fate_told(ledger: Ledger, group: str, fate: Fate, row: int) -> str:
     words = {
         Fate.HANDLED: "handled by {node} at {time}",
         Fate.SKIPPED: "skipped by {node} at {time}",
+        Fate.SUPERSEDED: "removed by compaction at {time}: a later event had its key",
         Fate.ASIDE: "put aside in {place} by {node} at {time}",
         Fate.FAILED: "failed for {node} at {time}",
     }

@@ -6,6 +6,7 @@ key always goes to the same partition; committed offsets belong to the group and
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +15,7 @@ from pydantic import Field
 from evsim.keys import Partitioner
 from evsim.laws import Constant, Duration
 from evsim.sim.broker.base import Answer
+from evsim.sim.broker.compaction import GAP, Cleaner
 from evsim.sim.broker.isolation import Isolation
 from evsim.sim.broker.line import Line
 from evsim.sim.broker.partition import Partition
@@ -27,13 +29,15 @@ if TYPE_CHECKING:
     from evsim.sim.world import World
 
 _CONFIRMED = Answer(True)
+_NO_KEY = Answer(False, "invalid_record")
 
 
 class Log(Part):
     """A log of ``partitions`` partitions: ``Log("orders", partitions=8)``.
 
     ``retention_s`` deletes what is older (Kafka's default is seven days; here None keeps everything),
-    ``retention_events`` what exceeds that many events in a partition. A log that crashes keeps what it has stored.
+    ``retention_events`` what exceeds that many events in a partition, ``retention_bytes`` what exceeds that many bytes,
+    at ``event_bytes`` an event. A log that crashes keeps what it has stored.
 
     With ``replicas`` it lies on machines ``orders-1``, ``orders-2``…, which can crash one by one. Followers have what
     the leader has after ``replication_s``; one that has not been caught up for ``replica_lag_time_max_s`` leaves the
@@ -42,6 +46,10 @@ class Log(Part):
     ``unclean_leader_election`` a replica that is not in sync may lead, and what only others had is lost.
     ``flush_every_s`` and ``flush_every_events`` say when a machine writes its page cache to the disk: what is not
     flushed is lost when its power fails (``Crash(…, power=True)``), not when its process dies.
+
+    With ``compaction`` every ``clean_every_s`` (log.cleaner.backoff.ms) what a later event of the same key has replaced
+    is removed, once it is older than ``min_compaction_lag_s``; events of the types in ``tombstones`` delete their key,
+    and go after ``delete_retention_s``. An event without a key is refused.
 
     The broker needs ``request_s`` for each request and ``record_s`` for each event in it, one request after the other.
     """
@@ -60,7 +68,20 @@ class Log(Part):
     flush_every_events: int | None = Field(None, ge=1)
     request_s: float = Field(0.0, ge=0)
     record_s: float = Field(0.0, ge=0)
+    retention_bytes: int | None = Field(None, ge=1)
+    event_bytes: int = Field(1000, ge=1)
+    compaction: bool = False
+    clean_every_s: float = Field(15.0, gt=0)
+    min_compaction_lag_s: float = Field(0.0, ge=0)
+    delete_retention_s: float = Field(86_400.0, ge=0)
+    tombstones: tuple[str, ...] = ()
     kind: Literal["log"] = "log"
+
+    @property
+    def most_events(self) -> int | None:
+        """How many events a partition keeps, by number and by bytes."""
+        by_bytes = None if self.retention_bytes is None else max(1, self.retention_bytes // self.event_bytes)
+        return min((most for most in (self.retention_events, by_bytes) if most is not None), default=None)
 
     @property
     def is_replicated(self) -> bool:
@@ -92,7 +113,8 @@ class LiveLog(Node):
     def __init__(self, world: World, value: Log) -> None:
         super().__init__(world, value.name)
         self.value = value
-        self.retains = value.retention_s is not None or value.retention_events is not None
+        limits = (value.retention_s, value.retention_events, value.retention_bytes)
+        self.retains = value.compaction or any(limit is not None for limit in limits)
         self.machines: list[Machine] = []
         self.replicated: list[ReplicatedPartition] = []
         self.partitions: list[Partition] = self._make_partitions()
@@ -103,11 +125,29 @@ class LiveLog(Node):
         self.stores = [self._way_in(partition) for partition in self.partitions]
         self.isolation = Isolation(self)
         self.sequences: dict[Known, int] = {}
+        if value.compaction:
+            Cleaner(self)
         world.live[value.name] = self
 
     def _way_in(self, partition: Partition) -> Callable[[int], None]:
         """What stores an event in this partition: at once, or when its turn has come."""
-        return partition.store if self.line is None else self._in_line(partition.store)
+        store = self._keyed(partition.store) if self.value.compaction else partition.store
+        return store if self.line is None else self._in_line(store)
+
+    def _keyed(self, store: Callable[[int], None]) -> Callable[[int], None]:
+        """What stores an event that has a key, and turns any other away."""
+
+        def keyed(event: int) -> None:
+            if self.has_key(event):
+                store(event)
+            else:
+                self.world.record(self.world.now, self.world.history.code("dropped", self.name), event, 0)
+
+        return keyed
+
+    def has_key(self, event: int) -> bool:
+        """Whether compaction would know what this event replaces."""
+        return self.world.history.key_parts(event)[0] is not None
 
     def add_partitions(self, to: int) -> list[Partition]:
         """Have ``to`` partitions from now on; the new ones are empty, and no group knows of them yet."""
@@ -172,6 +212,9 @@ class LiveLog(Node):
 
     def _append(self, request: Request) -> None:
         """Store a batch whose turn has come."""
+        if self.value.compaction and not all(map(self.has_key, request.events)):
+            request.reply(_NO_KEY)
+            return
         known, first = (request.producer, request.partition, request.epoch), request.sequence
         expected = self.sequences.get(known, 0)
         if first > expected:
@@ -219,8 +262,8 @@ class LiveLog(Node):
     def expire(self, partition: Partition) -> None:
         """Delete what retention has passed."""
         value, gone = self.value, 0
-        if value.retention_events is not None:
-            gone = max(0, len(partition.events) - value.retention_events)
+        if value.most_events is not None:
+            gone = _beyond(partition.events, value.most_events, compacted=value.compaction)
         if value.retention_s is not None:
             oldest = self.world.now - value.retention_s
             while gone < len(partition.times) and partition.times[gone] < oldest:
@@ -254,3 +297,12 @@ class LiveLog(Node):
     def backlog(self, group: Any) -> list[int]:
         """How many events of each partition the group has not yet committed."""
         return [p.end - group.committed[p.index] for p in self.partitions]
+
+
+def _beyond(events: list[int], most: int, *, compacted: bool) -> int:
+    """How many of the oldest offsets have to go, so that no more than ``most`` events are left."""
+    too_many = (len(events) - events.count(GAP) if compacted else len(events)) - most
+    if too_many <= 0 or not compacted:
+        return max(0, too_many)
+    real = (skip for skip, event in enumerate(events) if event != GAP)
+    return next(itertools.islice(real, too_many - 1, None)) + 1

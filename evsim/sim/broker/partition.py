@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from evsim.sim.broker.compaction import GAP
+
 if TYPE_CHECKING:
     from evsim.sim.broker.log import LiveLog
     from evsim.sim.group import LiveGroup
@@ -60,6 +62,10 @@ class Partition:
         for member in self.readers:
             if member.idle:
                 member.look()
+
+    def clear(self, offset: int) -> None:
+        """Compaction has removed what stood at this offset."""
+        self.events[offset - self.start] = GAP
 
     def forget_before(self, offset: int) -> None:
         """Retention has deleted what lies before this offset."""

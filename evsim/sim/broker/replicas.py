@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from evsim.sim.broker.base import Answer, Request
+from evsim.sim.broker.compaction import GAP
 from evsim.sim.broker.partition import Partition
 from evsim.sim.node import Node
 
@@ -305,6 +306,13 @@ class ReplicatedPartition(Partition):
             if member.idle:
                 member.look()
 
+    def clear(self, offset: int) -> None:
+        """Compaction has removed what stood at this offset, on every replica that has it."""
+        super().clear(offset)
+        for replica in self.replicas:
+            if replica.base <= offset < replica.end:
+                replica.events[offset - replica.base] = GAP
+
     def forget_before(self, offset: int) -> None:
         """Retention has deleted what lies before this offset, on every replica."""
         for replica in self.replicas:
@@ -367,7 +375,7 @@ class ReplicatedPartition(Partition):
         gone |= self._torn
         world = self._world
         code = world.history.code("lost", self._log.name, self.place)
-        for offset in sorted(offset for offset in gone if offset >= end):
+        for offset in sorted(offset for offset, event in gone.items() if offset >= end and event != GAP):
             world.record(world.now, code, gone[offset], offset)
         self._torn.clear()
         while self._batches and self._batches[-1][0] >= end:
