@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from evsim.sim.publisher import Publisher
     from evsim.sim.world import World
 
-FINAL = {"fenced", "unroutable", "too_large", "invalid_transaction"}
+FINAL = {"fenced", "unroutable", "too_large", "invalid_record", "invalid_transaction"}
 """Refusals that no further attempt would change."""
 
 _STEPS = ("published", "confirmed", "refused", "retried", "given_up", "shed", "lost")

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from evsim.errors import UnknownName, did_you_mean
 from evsim.lab.conformance import (
+    compaction,
     consumers,
     exchange,
     jetstream,
@@ -28,6 +29,7 @@ ROOMS = (
     replicas,
     transactions,
     topics,
+    compaction,
     queue,
     consumers,
     limits,
