@@ -12,7 +12,7 @@ from evsim.sim.broker.pubsub import PubSub
 from evsim.sim.broker.queue import Queue
 from evsim.sim.broker.stream import Stream
 from evsim.sim.broker.webhook import Webhook
-from evsim.sim.consumer import Consumer, Durable
+from evsim.sim.consumer import Consumer, Durable, Share
 from evsim.sim.publisher import Publisher
 
 
@@ -37,6 +37,7 @@ QUICK = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0)
 
 KINDS = [
     Kind("log", Log("tasks", partitions=2), {"session_timeout_s": 3}, pushes=False),
+    Kind("share group", Log("tasks", partitions=2), {"share": Share(lock_s=2)}, ordered=False),
     Kind("classic queue", Queue("tasks")),
     Kind("quorum queue", Queue("tasks", type="quorum")),
     Kind("one active consumer", Queue("tasks", single_active_consumer=True)),

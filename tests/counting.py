@@ -16,10 +16,12 @@ def states_of(history, place, group):
     """The state of each copy of a pushing broker's place, for one consumer, and all that went wrong on the way."""
     states, wrong, out = {}, [], set()
     for row in history.of():
-        ours = row.place == place and (part_of(row.node) == group or row.node == place)
+        here = row.place == place or row.place.startswith(f"{place}/")
+        ours = here and (part_of(row.node) == group or row.node == place) and row.step != "fenced"
         if not ours or row.number < 0:
             continue
-        before, copy = states.get(row.number), row.number
+        copy = (row.place, row.number)
+        before = states.get(copy)
         if row.step == "stored":
             states[copy] = "waiting"
             if before is not None:

@@ -137,6 +137,8 @@ class Consumer(Part):
         yield from super().check(parts)
         if self.retry is not None and self.retry.through is not None:
             yield from self.refer("retry.through", self.retry.through, BROKERS, parts)
+        if self.share is not None:
+            yield from self._check_share(parts)
         for event_type in [*(self.on or ()), *(self.types or ())]:
             try:
                 kind_of(event_type)
@@ -148,6 +150,17 @@ class Consumer(Part):
         if twins and twins[0] is not self and self in twins:
             taken = f"group {self.group_name!r} of {self.of!r} is taken by consumer {twins[0].name!r}"
             yield f"{self.title}: {taken}; use members=… or another group"
+
+    def _check_share(self, parts: Mapping[str, Part]) -> Iterator[str]:
+        """What a share group cannot have."""
+        kind = parts[self.of].kind if self.of in parts else "log"
+        if kind != "log":
+            yield f"{self.title}: share=… is for a log, and {self.of!r} is a {kind}, which shares its messages anyway"
+        if isinstance(self.commit, Timed):
+            yield f"{self.title}: a share group acknowledges each record; commit='after', 'batch' or 'before'"
+        for field in ("protocol", "isolation", "static"):
+            if getattr(self, field) != type(self).model_fields[field].default:
+                yield f"{self.title}: {field!r} is for groups that own partitions; leave it out, or leave out share"
 
     @property
     def group_name(self) -> str:
@@ -171,8 +184,7 @@ class LiveConsumer:
         """Let all members join."""
         world, value = self.world, self.value
         broker = world.find(value.of)
-        group = CooperativeGroup if value.protocol == "cooperative" else LiveGroup
-        self.group = group(world, value, broker) if isinstance(broker, LiveLog) else broker.subscribe(self)
+        self.group = self._group_at(broker) if isinstance(broker, LiveLog) else broker.subscribe(self)
         self.handling = self.handling_of()
         for number, name in enumerate(value.member_names, start=1):
             self._add(name, number)
@@ -183,12 +195,21 @@ class LiveConsumer:
             member.leaving = True  # whatever befalls it until then, it does not come before its time
         world.plan_at(value.joins_at_s, self._enroll)
 
+    def _group_at(self, log: LiveLog) -> Any:
+        """How the members share a log: partition by partition, or record by record."""
+        if self.value.share is not None:
+            from evsim.sim.broker.share import ShareSubscription
+
+            return ShareSubscription(self.world, self.value, log)
+        kind = CooperativeGroup if self.value.protocol == "cooperative" else LiveGroup
+        return kind(self.world, self.value, log)
+
     def _enroll(self, _: Any) -> None:
         """Let those join who are there; the others will when they come back."""
         for member in self.members:
             member.leaving = False
-        if isinstance(self.group, LiveGroup) and self.value.auto_offset_reset == "latest":
-            self.group.committed = [partition.end for partition in self.group.log.partitions]
+        if self.value.auto_offset_reset == "latest" and hasattr(self.group, "begin_at_the_end"):
+            self.group.begin_at_the_end()
         self.group.enroll([member for member in self.members if not member.is_silent])
 
     def handling_of(self) -> Handling | None:

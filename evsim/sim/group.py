@@ -237,6 +237,10 @@ class LiveGroup(Shared):
                 self.world.record(self.world.now, cursor.acked, events[offset - base], offset)
         return True
 
+    def begin_at_the_end(self) -> None:
+        """A group that comes late, with ``auto_offset_reset="latest"``."""
+        self.committed = [partition.end for partition in self.log.partitions]
+
     def discover(self, new: list[Partition]) -> None:
         """New partitions have been noticed: share them out too, beginning where ``auto_offset_reset`` says.
 

@@ -30,7 +30,7 @@ class Fate(IntEnum):
     SUPERSEDED = 4
     """Compaction removed it before the group had read it, since a later event of its key had come."""
     ASIDE = 5
-    """It was put aside as a dead letter."""
+    """It was put aside, as a dead letter or into a retry topic."""
     FAILED = 6
     DROPPED = 7
     EXPIRED = 8
@@ -84,6 +84,8 @@ def fates(ledger: Ledger, group: str) -> Fates:
         ("compacted", Fate.SUPERSEDED),
     ):
         decide(ledger.first(ledger.rows(step, group=group)), outcome)
+    if ledger.is_consumer(group):
+        decide(ledger.first(ledger.moved_on(group)), Fate.ASIDE)
     if not ledger.is_consumer(group):
         decide(ledger.first(ledger.rows("failed", group=group)), Fate.FAILED)
         return Fates(fate, row)
@@ -121,6 +123,7 @@ def _ends_of_piles(ledger: Ledger, group: str) -> Iterator[tuple[Whole, Fate]]:
 
 
 _ENDED = {
+    "compacted": Fate.SUPERSEDED,
     "expired": Fate.EXPIRED,
     "overflowed": Fate.OVERFLOWED,
     "rejected": Fate.SKIPPED,

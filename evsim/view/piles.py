@@ -58,7 +58,7 @@ def copies(ledger: Ledger, group: str) -> Copies:
     keys = _keys(ledger, of_code, stored)
     order = np.argsort(keys, kind="stable")
     pushed = _latest(ledger, of_code, keys[order], ledger.wanted("pushed", group=group) & here)
-    ends = (ledger.wanted("acked", "missed", group=group) | _endings(ledger, group)) & here
+    ends = (ledger.wanted("acked", "missed", "compacted", group=group) | _endings(ledger, group)) & here
     ended = _latest(ledger, of_code, keys[order], ends)
     back = np.empty(len(order), dtype=np.int64)
     back[order] = np.arange(len(order))

@@ -34,6 +34,7 @@ class _NoLaw(Exception):
 def predict(run: History | Mapping[str, Part], group: str | None = None) -> Prediction:
     """The law that fits one consumer of these parts, of a history or of ``history.parts``.
 
+    Several members of a queue or a share group: M/M/c.
     Poisson publishers into one log, keys spread evenly, a member for each partition: M/M/1 in each partition if the
     service is exponential, M/G/1 if not, Kingman's approximation if the gaps are not exponential.
     """
@@ -74,8 +75,11 @@ def _fit(parts: Mapping[str, Part], consumer: Part) -> Prediction:
         part for part in parts.values() if part.get("kind") == "publisher" and part.get("to") == log.get("name")
     ]
     rate, gap_scv = _arrivals(publishers)
-    share = _share_of_partition(publishers, log, consumer)
-    service = _DURATION.validate_python(consumer["service_s"])
+    service = _DURATION.validate_python(consumer.get("service_s", 0.0))
+    pooled = log.get("kind") == "queue" or bool(consumer.get("share"))
+    if pooled and int(consumer.get("members", 1)) > 1:
+        return _pooled(consumer, rate, gap_scv, service)
+    share = 1.0 if pooled else _share_of_partition(publishers, log, consumer)
     if not service.mean:
         raise _NoLaw(f"no law: {name} takes no time for an event")
     each = f" in each of {round(1 / share)} partitions" if share < 1 else ""
@@ -87,6 +91,19 @@ def _fit(parts: Mapping[str, Part], consumer: Part) -> Prediction:
     else:
         law = MG1(rate * share, service.mean, service.scv, service)
     return Prediction(law, f"{law.name}: {told}")
+
+
+def _pooled(consumer: Part, rate: float, gap_scv: float, service: Any) -> Prediction:
+    """Several servers in front of one queue: Erlang's law."""
+    from evsim.view.theory import MMc
+
+    name, members = consumer["name"], int(consumer["members"])
+    if gap_scv != 1 or _kind(service) != "exponential":
+        raise _NoLaw(f"no exact law for the {members} members of {name}: only Poisson arrivals and exponential service")
+    if consumer.get("prefetch", 1) != 1:
+        raise _NoLaw(f"no law: with prefetch={consumer['prefetch']} messages wait at {name} for a member that is busy")
+    law = MMc(rate, 1 / service.mean, members)
+    return Prediction(law, f"{law.name}: {rate:.4g}/s, {members} servers, {1000 * service.mean:.4g} ms of service")
 
 
 def _kind(law: Law) -> Any:
