@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evsim.names import part_of
+
 if TYPE_CHECKING:
     from evsim.history import History, Record
 
@@ -140,9 +142,12 @@ class _Teller:
         record = self.history.record_at(row)
         event = int(self.history.event[row])
         broker = self.history.parts.get(record.place.partition("/")[0], {}).get("kind", "log")
-        asked = self.history.parts.get(record.place, {}).get("kind") in {"service", "cache"}
+        kind = self.history.parts.get(record.place, {}).get("kind")
+        asked = kind in {"service", "cache"}
         told = _ASKED.get(record.step) if asked else _COPIES.get(record.step) if broker != "log" else None
         sentence = self.effect(record) if record.step == "effect" else told or _SENTENCES.get(record.step)
+        if record.step == "retried" and kind and not asked and self._reads_elsewhere(record):
+            sentence = "{node} put {id} into {place}, to be tried again later"
         if sentence is None:
             sentence = "{node}: {step} {id}"
         key = self.history.key_of(event) if event >= 0 else None
@@ -161,6 +166,11 @@ class _Teller:
             "why": self.why(record),
         }
         return f"{record.time:10.3f} s  {sentence.format(**words)}"
+
+    def _reads_elsewhere(self, record: Record) -> bool:
+        """Whether this is a consumer, and of another place."""
+        part = self.history.parts.get(record.node) or self.history.parts.get(part_of(record.node), {})
+        return part.get("kind") == "consumer" and part.get("of") != record.place
 
     def why(self, record: Record) -> str:
         note = self.history.notes[record.number] if record.step == "parked" and record.number >= 0 else {}

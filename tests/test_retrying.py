@@ -15,6 +15,7 @@ from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash, Pause
 from evsim.sim.gray import Poison
 from evsim.sim.publisher import Publisher
+from evsim.view.checks import every, in_order_by_key, nothing_lost
 
 _STEADY = Backoff(1.0, 2.0, 60.0, "none")
 
@@ -128,3 +129,30 @@ def test_poison_is_tried_and_then_put_aside():
 def test_a_retry_topic_that_is_no_broker_is_refused():
     with pytest.raises(BadScenario, match=r"retry\.through"):
         Scenario(*_shop(print, retry=Retry(1, through="latr"))).check()
+
+
+def _overtaking(**patience):
+    handler, _ = _fails_times({"shop.1": 1})
+    return run(
+        Publisher("shop", to="orders", gap_s=Constant(1.0), count=4, key="one"),
+        Log("orders"),
+        Log("later"),
+        Consumer("billing", of="orders", on={"order.placed": handler}, retry=Retry(1, through="later")),
+        *([Consumer("patience", of="later", delay_s=5.0, **patience)] if patience else []),
+        until_s=30,
+    )
+
+
+def test_what_waits_in_a_retry_topic_is_not_lost_and_ends_where_the_topic_is_read():
+    history = _overtaking(group="billing")
+    assert nothing_lost().judge(history).state == "ok"
+    assert every("order.placed").ends.judge(history).state == "ok"
+    assert every("order.placed").ends.judge(_overtaking()).state == "VIOLATED", "nobody reads the topic"
+    assert "billing put shop.1 into later, to be tried again later" in history.story("shop.1")
+
+
+def test_two_consumers_of_one_group_are_one_when_order_is_judged():
+    verdict = in_order_by_key().judge(_overtaking(group="billing"))
+    assert verdict.state == "VIOLATED"
+    assert verdict.lines[1] == "it was overtaken while it waited in later to be tried again"
+    assert in_order_by_key().judge(_overtaking(group="others")).state == "ok"

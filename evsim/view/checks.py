@@ -73,6 +73,7 @@ class ExactlyOnce:
 class InOrderByKey:
     """Each group handles the events of a key in the order in which they were published.
 
+    Consumers with the same ``group`` are looked at as one: one that reads a retry topic, and one that filled it.
     Judged by first handlings: an event that is handled again, or never, is out of place only for other promises.
     """
 
@@ -81,9 +82,9 @@ class InOrderByKey:
         ledger, keys = Ledger(history), Keys(history)
         published = ledger.first(ledger.rows("published"))
         worst: tuple[int, str, int, int] | None = None
-        compared = 0
-        for group in ledger.each(None):
-            handled = ledger.first(ledger.rows("handled", group=group))
+        compared, families = 0, ledger.families()
+        for group, members in families.items():
+            handled = ledger.first(ledger.rows_of_all("handled", members))
             events = np.flatnonzero((handled >= 0) & (published >= 0))
             events = events[np.lexsort((handled[events], keys.labels[events]))]
             same = keys.labels[events[1:]] == keys.labels[events[:-1]]
@@ -102,12 +103,12 @@ class InOrderByKey:
             reason = () if compared else ("no group handled two events of one key",)
             return Verdict("ok" if compared else "unknown", name, reason)
         _, group, event, first = worst
-        return self._witness(ledger, keys, name, (group, event, first))
+        return self._witness(ledger, keys, name, (group, families[group], event, first))
 
-    def _witness(self, ledger: Ledger, keys: Keys, name: str, found: tuple[str, int, int]) -> Verdict:
-        group, event, younger = found
+    def _witness(self, ledger: Ledger, keys: Keys, name: str, found: tuple[str, list[str], int, int]) -> Verdict:
+        group, members, event, younger = found
         history = ledger.history
-        rows = ledger.rows("handled", group=group)
+        rows = ledger.rows_of_all("handled", members)
         handled = [int(rows[ledger.event[rows] == each][0]) for each in (younger, event)]
         published = [int(ledger.first(ledger.rows("published"))[each]) for each in (younger, event)]
         late, early = history.id_of(event), history.id_of(younger)
@@ -115,12 +116,18 @@ class InOrderByKey:
         times = [f"{ledger.time[row]:.3f} s" for row in (*handled, *published)]
         line = f"{key}: {group} handled {early} at {times[0]}, then {late} at {times[1]}: "
         line += f"published in the other order, at {times[2]} and {times[3]}"
-        lines = (line, *self._why(ledger, group, event, younger))
+        lines = (line, *self._why(ledger, members, event, younger))
         return Verdict("VIOLATED", name, lines, key, (late, early), tuple(float(ledger.time[row]) for row in handled))
 
-    def _why(self, ledger: Ledger, group: str, event: int, younger: int) -> tuple[str, ...]:
+    def _why(self, ledger: Ledger, members: list[str], event: int, younger: int) -> tuple[str, ...]:
         """Where the order was lost, if the log shows it."""
-        stores = ledger.rows_of(ledger.stored_for(group))
+        moved = np.concatenate([ledger.moved_on(group) for group in members])
+        again = (
+            ledger.places[ledger.what[moved[ledger.event[moved] == event][0]]] if event in ledger.event[moved] else ""
+        )
+        if again:
+            return (f"it was overtaken while it waited in {again} to be tried again",)
+        stores = ledger.rows_of(ledger.stored_for(members[0]))
         rows = [stores[ledger.event[stores] == each] for each in (event, younger)]
         if not len(rows[0]) or not len(rows[1]):
             return ()

@@ -131,12 +131,30 @@ class Ledger:
         """For each event the row by which it set out for this group (published, or put aside, to its log), or -1."""
         reads = self.reads[group]
         towards = np.array([log_of(place) in reads for place in self.places], dtype=bool)
-        came = self.first(self.rows_of(self.wanted("published", "dead_lettered") & towards))
+        came = self.first(self.rows_of(self.wanted("published", "dead_lettered", "retried") & towards))
         if not self.takes_one_by_one(group):
             return came
         stored = self.first(self.rows_of(self.wanted("stored") & towards))
         came = np.where((came >= 0) & ((stored < 0) | (came <= stored)), came, stored)
         return np.where(self._meant_for(group), came, -1)
+
+    def moved_on(self, group: str) -> Whole:
+        """The rows by which this group has put events into a retry topic: another place, for a later attempt."""
+        asked = {name for name, part in self.history.parts.items() if part.get("kind") in {"service", "cache"}}
+        here = self.reads[group] | asked | {""}
+        away = np.array([log_of(place) not in here for place in self.places], dtype=bool)
+        return self.rows_of(self.wanted("retried", group=group) & away)
+
+    def families(self) -> dict[str, list[str]]:
+        """The consumers by the name of their group: those that share one are one to whoever sees what they do."""
+        found: dict[str, list[str]] = {}
+        for name in self.each(None):
+            found.setdefault(self.history.parts.get(name, {}).get("group") or name, []).append(name)
+        return found
+
+    def rows_of_all(self, step: str, groups: list[str]) -> Whole:
+        """The rows of this step by any of these groups, oldest first."""
+        return np.unique(np.concatenate([self.rows(step, group=group) for group in groups]))
 
     def takes_one_by_one(self, group: str) -> bool:
         """Whether what this group reads from is a queue or a stream, by what its parts say."""
