@@ -122,10 +122,9 @@ class InOrderByKey:
     def _why(self, ledger: Ledger, members: list[str], event: int, younger: int) -> tuple[str, ...]:
         """Where the order was lost, if the log shows it."""
         moved = np.concatenate([ledger.moved_on(group) for group in members])
-        again = (
-            ledger.places[ledger.what[moved[ledger.event[moved] == event][0]]] if event in ledger.event[moved] else ""
-        )
-        if again:
+        waits = moved[ledger.event[moved] == event]
+        if len(waits):
+            again = ledger.places[ledger.what[waits[0]]]
             return (f"it was overtaken while it waited in {again} to be tried again",)
         stores = ledger.rows_of(ledger.stored_for(members[0]))
         rows = [stores[ledger.event[stores] == each] for each in (event, younger)]
