@@ -71,7 +71,7 @@ _ROOMS = {
     "view.checks": ("at_most_once", "at_least_once", "exactly_once", "in_order_by_key", "nothing_lost", "every"),
     "view.conservation": ("conserved",),
     "view.promises": ("recovers_within", "nothing_stuck", "conserves", "one_owner", "no_poll_skip", "in_time"),
-    "view.plots": ("bars", "lines", "linger_curve"),
+    "view.plots": ("bars", "lines", "linger_curve", "side_by_side"),
     "view.figure": ("use_theme",),
     "view.linger": ("Linger", "best_linger_s"),
     "lab.scenario": ("Scenario",),

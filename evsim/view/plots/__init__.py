@@ -6,6 +6,7 @@ from evsim.view.plots.latency import latency, latency_of
 from evsim.view.plots.lines import bars, compare_lines, lines
 from evsim.view.plots.linger import linger_curve
 from evsim.view.plots.routing import routing
+from evsim.view.plots.side_by_side import side_by_side
 from evsim.view.plots.storm import storm
 from evsim.view.plots.throughput import throughput
 from evsim.view.plots.timeline import timeline
@@ -21,6 +22,7 @@ __all__ = [
     "lines",
     "linger_curve",
     "routing",
+    "side_by_side",
     "storm",
     "throughput",
     "timeline",
