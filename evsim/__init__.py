@@ -61,6 +61,8 @@ _ROOMS = {
     "sim.network": ("Link",),
     "sim.faults": ("Crash", "Pause", "Drop", "Duplicate", "Delay", "Partition", "Join", "Leave"),
     "sim.gray": ("Slow", "Reorder", "Corrupt", "Poison"),
+    "sim.envelopes": ("Skew", "WrongVersion"),
+    "sim.disks": ("DiskFull",),
     "sim.calling": ("Calling",),
     "patterns.retry": ("Retry", "Backoff"),
     "patterns.breaker": ("Breaker",),

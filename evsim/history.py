@@ -475,5 +475,5 @@ _OTHER_STEPS = {
     "unroutable", "returned", "deduplicated", "missed", "confirmed", "retried", "given_up", "shed", "aborted",
     "committed", "elected", "shrunk", "expanded", "disabled", "enabled", "hit", "miss",
     "loaded", "invalidated", "stale",
-    "compacted", "slowed", "corrupted", "timed_out", "parked", "redriven",
+    "compacted", "filled", "skewed", "misversioned", "slowed", "corrupted", "timed_out", "parked", "redriven",
 }  # fmt: skip

@@ -56,6 +56,9 @@ _SENTENCES = {
     "crashed": "{node} crashed",
     "restarted": "{node} came back",
     "paused": "{node} froze",
+    "filled": "the disk of {node} was full",
+    "skewed": "the clock of {node} went wrong",
+    "misversioned": "{node} began to claim another version of its schema",
     "resumed": "{node} went on",
     "cut": "the link {node} was cut",
     "healed": "the link {node} was whole again",
@@ -148,6 +151,8 @@ class _Teller:
         sentence = self.effect(record) if record.step == "effect" else told or _SENTENCES.get(record.step)
         if record.step == "retried" and kind and not asked and self._reads_elsewhere(record):
             sentence = "{node} put {id} into {place}, to be tried again later"
+        if record.step == "healed" and ">" not in record.node:
+            sentence = "{node} was well again"
         if sentence is None:
             sentence = "{node}: {step} {id}"
         key = self.history.key_of(event) if event >= 0 else None

@@ -20,6 +20,8 @@ from evsim.sim.broker.webhook import Replay, Webhook
 from evsim.sim.cache import Cache
 from evsim.sim.campaign import Campaign
 from evsim.sim.consumer import Consumer
+from evsim.sim.disks import DiskFull
+from evsim.sim.envelopes import Skew, WrongVersion
 from evsim.sim.faults import Crash, Delay, Drop, Duplicate, Join, Leave, Partition, Pause
 from evsim.sim.gray import Corrupt, Poison, Reorder, Slow
 from evsim.sim.growth import AddPartitions
@@ -36,7 +38,7 @@ PARTS: tuple[type[Part], ...] = (
     PubSub, Webhook, Stream,
     Router, Wiretap, Cache, Redrive,
     Crash, Pause, Drop, Duplicate, Delay, Partition, Join, Leave,
-    Slow, Reorder, Corrupt, Poison, Replay, Campaign, AddPartitions,
+    Slow, Reorder, Corrupt, Poison, Replay, Campaign, AddPartitions, Skew, WrongVersion, DiskFull,
 )  # fmt: skip
 """Every kind of part that a file may hold."""
 

@@ -71,6 +71,7 @@ class Consumer(Part):
     ``context`` names the bounded context that the consumer belongs to. What handlers emit goes to ``to``, which is
     ``of`` when not given; what they fail on is tried again as ``retry`` says, and then goes to ``dead_letter``. With
     ``delay_s`` nothing is handled before it has lain for so long since it was published, or put into a retry topic.
+    Its handlers understand the ``versions`` of schemas that it names, and fail on any other (None: all).
     ``calling`` says how its handlers' ``ctx.call`` protects itself. Its members join at ``joins_at_s``; to a log they
     come as a new group, which ``auto_offset_reset`` has begin at the end or at the start.
 
@@ -113,6 +114,7 @@ class Consumer(Part):
     static: bool = True
     poll_interval_s: float = Field(300.0, gt=0)
     joins_at_s: float = Field(0.0, ge=0)
+    versions: tuple[int, ...] | None = None
     isolation: Literal["read_uncommitted", "read_committed"] = "read_uncommitted"
     kind: Literal["consumer"] = "consumer"
     refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"of": SOURCES, "to": BROKERS, "dead_letter": BROKERS}
@@ -215,7 +217,8 @@ class LiveConsumer:
     def handling_of(self) -> Handling | None:
         """How the members handle an event, when there is more to it than time."""
         value = self.value
-        needs_handling = value.on is not None or value.types is not None or value.inbox or value.outbox or value.delay_s
+        reads = value.on is not None or value.types is not None or value.versions is not None
+        needs_handling = reads or value.inbox or value.outbox or value.delay_s
         return Handling(self.world, value, self.group) if needs_handling else None
 
     def _add(self, name: str, number: int) -> Any:
@@ -229,7 +232,8 @@ class LiveConsumer:
         """One more member joins the group."""
         number = max(member.number for member in self.members) + 1
         member = self._add(f"{self.name}-{number}", number)
-        member.traps = self.members[0].traps
+        for trap in self.members[0].traps:
+            trap.lie_in_wait(member)
         if not member.is_silent:  # who is cut off joins when the link is whole again
             self.group.join(member)
         return member

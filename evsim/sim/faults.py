@@ -13,10 +13,9 @@ from evsim.sim.part import BROKERS, NODES, Part
 
 if TYPE_CHECKING:
     from evsim.sim.network import LiveLink
-    from evsim.sim.node import Node
     from evsim.sim.world import World
 
-Named = Literal["delivered", "handled", "saved", "sent", "acked"]
+Named = Literal["polled", "delivered", "handled", "saved", "sent", "acked"]
 
 
 class Fault(Part):
@@ -83,8 +82,9 @@ class Crash(OnPart):
     """``Crash("payment", at_s=5)``: the memory is lost, the disk is not; back after ``down_s`` seconds.
 
     Or after a named step: ``Crash("payment", after="saved", type="take.payment", nth=3)`` strikes the member that has
-    just passed this step with the third event of this type. ``down_s=None``: it never comes back. With ``power`` the
-    whole machine of a log loses its power: what it had not flushed to the disk is gone too.
+    just passed this step with the third event of this type; ``polled`` is the arrival of what a log was asked for.
+    With ``owns=0`` only the passages count of whoever owns partition 0 at that moment. ``down_s=None``: it never comes
+    back. With ``power`` the whole machine of a log loses its power: what it had not flushed to the disk is gone too.
     """
 
     part: str
@@ -94,6 +94,7 @@ class Crash(OnPart):
     nth: int = Field(1, ge=1)
     down_s: float | None = Field(5.0, ge=0)
     power: bool = False
+    owns: int | None = Field(None, ge=0)
     kind: Literal["crash"] = "crash"
 
     def model_post_init(self, _: Any, /) -> None:
@@ -108,11 +109,25 @@ class Crash(OnPart):
         if self.after is not None and owner is not None and owner.kind != "consumer":
             what = f"only a consumer passes the step {self.after!r}, but {self.part!r} is a {owner.kind}"
             yield f"{self.title}: {what}; use at_s="
+        if self.after == "polled" or self.owns is not None:
+            yield from self._check_polls(parts, owner)
         if self.power and owner is not None and not getattr(owner, "is_replicated", False):
             yield (
                 f"{self.title}: power=True is about what a log has not flushed, but {owner.name!r} does not say when "
                 "it flushes; give it flush_every_s=30, which is what Linux does by itself"
             )
+
+    def _check_polls(self, parts: Mapping[str, Part], owner: Any) -> Iterator[str]:
+        """Only members of a group at a log poll, and own partitions."""
+        log: Any = parts.get(getattr(owner, "of", ""))
+        word = "after='polled'" if self.owns is None else f"owns={self.owns}"
+        if self.after is None:
+            yield f"{self.title}: {word} counts how often a step is passed; give after='polled' or another step"
+        elif log is not None and (log.kind != "log" or getattr(owner, "share", None) is not None):
+            what = "a share group" if log.kind == "log" else f"a {log.kind}"
+            yield f"{self.title}: {word} is for who owns partitions of a log, but {owner.name!r} takes from {what}"
+        elif log is not None and self.owns is not None and self.owns >= log.partitions:
+            yield f"{self.title}: {log.name!r} has the partitions 0 to {log.partitions - 1}, not {self.owns}"
 
     def begin(self, world: World) -> None:
         """Schedule the crash, or lie in wait."""
@@ -121,7 +136,7 @@ class Crash(OnPart):
             return
         trap = _Trap(self, world)
         for member in nodes_of(world, self.part):
-            member.traps = [*member.traps, trap]
+            trap.lie_in_wait(member)
 
     def _strike(self, world: World) -> None:
         for node in nodes_of(world, self.part):
@@ -143,10 +158,18 @@ class _Trap:
         self.crash, self.world = crash, world
         self.left = crash.nth
 
-    def springs(self, step: str, member: Node, event: int) -> bool:
+    def lie_in_wait(self, member: Any) -> None:
+        """Watch the steps of this member too."""
+        member.traps = [*member.traps, self]
+        if self.crash.after == "polled":
+            member.watch_arrivals()
+
+    def springs(self, step: str, member: Any, event: int) -> bool:
         """Count a passage; True when the crash has struck."""
         crash = self.crash
         if step != crash.after or self.left == 0:
+            return False
+        if crash.owns is not None and member.cursor.partition.index != crash.owns:
             return False
         if crash.type is not None and self.world.history.type_of(event) != crash.type:
             return False

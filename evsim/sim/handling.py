@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import traceback
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from evsim.chance import on_grid
@@ -14,6 +14,7 @@ from evsim.event import freeze
 from evsim.history import split_key
 from evsim.patterns.handler import Call, Reject, Sleep
 from evsim.sim.calling import Caller, Calling
+from evsim.sim.envelopes import writer
 from evsim.sim.outlet import Outlet
 from evsim.sim.retrying import Retrying
 from evsim.sim.rules import broken_rules
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 class PoisonEvent(Exception):
     """Whoever handles this event fails."""
+
+
+class UnknownVersion(Exception):
+    """An event claims a version of its schema that this consumer does not understand."""
 
 
 _OWN_KEY: Any = object()
@@ -135,6 +140,7 @@ class Handling:
         self._callers: dict[tuple[str, str], Caller] = {}
         self._lawful: set[str] = set()
         self.poisons: list[Any] = []
+        self._write: Callable[..., int] | None = None
         self.retrying = Retrying(world, value)
 
     # ---------------------------------------------------------------- before
@@ -162,6 +168,11 @@ class Handling:
             self._failed(member, index, PoisonEvent("the event is poison"))
             return
         context = Context(self, member, index)
+        version, known = context.event.version, self.value.versions
+        if known is not None and version not in known:
+            listed = ", ".join(map(str, known))
+            self._failed(member, index, UnknownVersion(f"version {version} of {context.event.type}; known: {listed}"))
+            return
         handler = (self.value.on or {}).get(context.event.type)
         if handler is None:
             self._handled(member, index, context)
@@ -297,9 +308,9 @@ class Handling:
             template = history.template(self.value.name, self.value.name, event_type, 1, stem)
             self._templates[event_type, stem] = template
         self.group.emitted += 1
-        return history.new_event(
-            self.world.now, template, self.group.emitted, number, cause, history.root_of(cause), data
-        )
+        if self._write is None:
+            self._write = writer(self.world, self.value.name)
+        return self._write(self.world.now, template, self.group.emitted, number, cause, history.root_of(cause), data)
 
     def outlet(self, member: Member, target: str) -> Outlet:
         """The way from this member to a log."""

@@ -293,6 +293,14 @@ class LiveMember(Node):
             self.at = 0
             self._begin()
 
+    def watch_arrivals(self) -> None:
+        """Have faults that wait for a poll look at each arrival."""
+        self._arrive = self._arrive_watched
+
+    def _arrive_watched(self, epoch: int) -> None:
+        if epoch != self.epoch or self.frozen or not self.trapped("polled", self.batch[0]):
+            self.arrive(epoch)
+
     def _commit_first(self, epoch: int) -> None:
         """Have the batch acknowledged before it is touched; only when the log has confirmed it may the work begin."""
         if epoch == self.epoch and not self._back.send(self._at_the_log, epoch):

@@ -15,6 +15,7 @@ from evsim.laws import Constant, Duration, Exponential, Zipf
 from evsim.sim.asking import batch_capacity, is_idempotent, needs_producer, wrong_here, wrong_together
 from evsim.sim.broker.base import Message
 from evsim.sim.calling import Caller, Calling
+from evsim.sim.envelopes import writer
 from evsim.sim.node import Node
 from evsim.sim.outlet import Outlet
 from evsim.sim.part import BROKERS, SERVICES, Part
@@ -187,7 +188,7 @@ class LivePublisher(Node):
     def start(self) -> None:
         """Prepare the hot path and schedule the first event."""
         value, world = self.value, self.world
-        self._record, self._new_event = world.record, world.history.new_event
+        self._record, self._new_event = world.record, writer(world, self.name)
         self._target = world.find(value.to)
         self._sync = hasattr(self._target, "ask")
         self._code = world.history.code("published", self.name, value.to)

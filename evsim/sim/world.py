@@ -51,6 +51,7 @@ class World(simpy.Environment):
         self.set_aside: dict[int, float] = {}
         self.interrupted = False
         self.link_faults: list[Any] = []
+        self.slips: dict[str, list[Any]] = {}
         self._links: dict[tuple[str, str], LiveLink] = {}
         self._closed = False
 

@@ -13,8 +13,12 @@ _BEGIN = {
     "crashed": ("restarted", "down", "fault"),
     "paused": ("resumed", "paused", "again"),
     "cut": ("healed", "cut", "fault"),
+    "filled": ("healed", "full", "fault"),
+    "slowed": ("healed", "slow", "again"),
+    "skewed": ("healed", "skewed", "again"),
+    "misversioned": ("healed", "misversioned", "again"),
 }
-_END = {end: begin for begin, (end, _, _) in _BEGIN.items()}
+_ENDS = {end for end, _, _ in _BEGIN.values()}
 _MOMENTS = {"dropped": ("lost", "fault"), "duplicated": ("doubled", "again"), "delayed": ("held up", "again")}
 
 
@@ -53,11 +57,14 @@ def outages(history: History, end_s: float) -> list[Outage]:
     """When which node was down or paused, and which link was cut; what never ended lasts until ``end_s``."""
     since: dict[tuple[str, str], float] = {}
     found = []
-    for record in history.of((*_BEGIN, *_END)):
+    for record in history.of((*_BEGIN, *sorted(_ENDS))):
         if record.step in _BEGIN:
             since[record.node, record.step] = record.time
-        elif (start := since.pop((record.node, _END[record.step]), None)) is not None:
-            found.append(Outage(record.node, _END[record.step], start, record.time))
+            continue
+        open_ = (step for node, step in since if node == record.node and _BEGIN[step][0] == record.step)
+        step = next(open_, None)
+        if step is not None:
+            found.append(Outage(record.node, step, since.pop((record.node, step)), record.time))
     return found + [Outage(node, step, start, end_s) for (node, step), start in since.items()]
 
 

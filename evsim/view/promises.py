@@ -21,7 +21,7 @@ from evsim.view.verdict import Verdict, others
 from evsim.view.words import si
 
 _HEALS = ("restarted", "resumed", "healed")
-_BREAKS = ("crashed", "paused", "cut", "slowed")
+_BREAKS = ("crashed", "paused", "cut", "slowed", "filled")
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from evsim.event import EPOCH
 from evsim.patterns.handler import Reject, Requeue
 from evsim.patterns.webhooks import BadSignature, Gone, verify
+from evsim.sim.envelopes import clock
 from evsim.sim.worker import LiveWorker
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class Endpoint(LiveWorker):
     def _verify(self, delivery: Delivery) -> None:
         terms, post = self.group.broker.value, delivery.entry
         secret = terms.secret if terms.endpoint_secret is None else terms.endpoint_secret
-        verify(secret, post.headers, post.payload, EPOCH_S + self.world.now, terms.tolerance_s)
+        verify(
+            secret, post.headers, post.payload, EPOCH_S + clock(self.world, self.group.value.name), terms.tolerance_s
+        )
 
     def refuse(self, problem: Exception) -> bool:
         """Answer 410 for ``Gone`` and 500 for any other problem; what is rejected is thrown away."""

@@ -11,6 +11,7 @@ from evsim.event import EPOCH
 from evsim.patterns.webhooks import headers_of
 from evsim.sim.broker.base import Delivery, Subscription
 from evsim.sim.broker.endpoint import Endpoint
+from evsim.sim.envelopes import clock
 
 if TYPE_CHECKING:
     from evsim.sim.consumer import Consumer
@@ -113,7 +114,8 @@ class Posting(Subscription):
         """A request, signed with all secrets: the same id each time, the time of this attempt."""
         event = self.world.history.event_at(copy.event)
         payload = event.to_json()
-        headers = headers_of(self.terms.secrets, event.id, EPOCH_S + sent_s, payload)
+        off_s = clock(self.world, self.broker.name) - self.world.now
+        headers = headers_of(self.terms.secrets, event.id, EPOCH_S + sent_s + off_s, payload)
         return Delivery(copy.event, self.broker.name, copy.number, attempt, worker, Post(copy, headers, payload))
 
     # ---------------------------------------------------------------- answers

@@ -7,7 +7,7 @@ maxlength, consumers, consumer-priority); with ``visibility_timeout_s`` those of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -104,6 +104,7 @@ class LiveQueue(Node):
         self.dispatcher = Dispatcher(self)
         self.graveyard = Graveyard(self)
         self.deleted = False
+        self._blocked: list[Callable[[], Any]] | None = None
         self._limit = value.limit
         self._numbers = 0
         self._seen: dict[int, tuple[float, int]] = {}
@@ -141,7 +142,9 @@ class LiveQueue(Node):
 
     def take(self, request: Request) -> None:
         """Take messages and confirm them, or refuse what there is no room for."""
-        if self.frozen:
+        if self._blocked is not None and self.up:
+            self._blocked.append(lambda: self.take(request))
+        elif self.frozen:
             self.hold(self.take, request)
         elif self.up:
             room = [self.put(event, request.message or PLAIN) for event in request.events]
@@ -149,6 +152,9 @@ class LiveQueue(Node):
 
     def put(self, event: int, message: Message, deaths: Deaths | None = None) -> bool:
         """Take a message; False when it was refused. A queue that is down loses what reaches it."""
+        if self._blocked is not None and self.up:
+            self._blocked.append(lambda: self.put(event, message, deaths))
+            return True
         if not self.up or self.deleted:
             if self.frozen:
                 self.hold(lambda _: self.put(event, message, deaths), None, came=True)
@@ -170,6 +176,18 @@ class LiveQueue(Node):
         if self.value.fifo:
             entry.group = self.world.history.key_of(event)
         return self._admit(entry)
+
+    def block(self) -> None:
+        """The disk is full: who publishes has to wait (RabbitMQ's disk alarm); who consumes has not."""
+        self._blocked, self._simple = self._blocked or [], False
+
+    def unblock(self) -> None:
+        """There is room again: take what has waited."""
+        value, waiting = self.value, self._blocked or []
+        self._blocked = None
+        self._simple = value.max_length is None and value.message_ttl_s is None and not value.fifo
+        for take in waiting:
+            take()
 
     def _expiry(self, message: Message) -> float | None:
         """When it expires: by its own time to live or the queue's, whichever is shorter."""
