@@ -13,6 +13,7 @@ from evsim.view.faults import Fault, faults_of
 from evsim.view.figure import Figure, empty
 from evsim.view.ledger import Floats
 from evsim.view.plots.lines import Claim
+from evsim.view.series import bins_of
 from evsim.view.sheet_size import top_below
 from evsim.view.words import digits, si
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 HIGH = 230
 RUNS_MAX = 4
+EVENTS_PLENTY = 10_000
+"""Bins are of a round number of seconds, as many as are for a run with so many events."""
 _LOOKS = (("flow", "line"), ("again", "long"), ("done", "short"), ("ink", "dot"))
 Points = Sequence[tuple[float, float]]
 
@@ -56,7 +59,7 @@ def side_by_side(
     claim: Claim,
     group: str | None = None,
     theory: Mapping[str, Points] | None = None,
-    bins: int = 120,
+    bins: int | None = None,
 ) -> Figure:
     """``side_by_side({"log": run, "queue": other}, "backlog", claim="…")``: two to four runs in one picture.
 
@@ -73,7 +76,9 @@ def side_by_side(
     ends = {name: measures.span(history)[1] for name, history in histories.items()}
     if not ends or not max(ends.values()):
         return empty("Nothing was measured", f"{_capital(measure.title)}, over time.")
-    found = {name: measure.series(history, group, bins) for name, history in histories.items()}
+    length_s = max(ends.values())
+    cut = {name: max(1, round((bins or bins_of(EVENTS_PLENTY, length_s)) * ends[name] / length_s)) for name in ends}
+    found = {name: measure.series(history, group, cut[name]) for name, history in histories.items()}
     longest = max(ends, key=lambda name: ends[name])
     faults = faults_of(histories[longest], ends[longest])
     facts = {name: _told(series, what) for name, series in found.items()}
