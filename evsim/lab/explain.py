@@ -64,7 +64,7 @@ def _comes(publisher: Publisher, at: str, consumer: Consumer, known: Mapping[str
 def capacity(consumer: Consumer, parts: tuple[Any, ...]) -> float:
     """Events a second that the members can handle when all are busy; in a group a partition feeds one member only."""
     busy_s = consumer.service_s.mean + consumer.turnaround_s.mean
-    return _workers(consumer, parts) / busy_s if busy_s else float("inf")
+    return _workers(consumer, parts) * consumer.parallel / busy_s if busy_s else float("inf")
 
 
 def _workers(consumer: Consumer, parts: tuple[Any, ...]) -> int:
@@ -121,6 +121,7 @@ def _consumer(part: Consumer, parts: tuple[Any, ...]) -> str:
     expected = f"offered {rate(load)}, capacity {rate(most)}, utilisation {share(load, most)}"
     unknown = f"capacity {rate(most)}; its load comes from handlers or a dataset"
     who = f"{count(part.members, 'member')}, {si(part.service_s.mean, 's')} an event"
+    who += f", {part.parallel} at once" if part.parallel > 1 else ""
     return f"  {part.name:<9} reads {part.of}: {expected if load else unknown}\n{'':<12}{who}"
 
 

@@ -78,7 +78,8 @@ class Consumer(Part):
     On a log: ``protocol`` is how a group shares the partitions out anew, ``"eager"`` (all stop) or ``"cooperative"``
     (only what moves stops); ``static`` members keep their name over a restart (Kafka's ``group.instance.id``); one that
     does not fetch again within ``poll_interval_s`` is out (``max.poll.interval.ms``); ``isolation`` is what is seen of
-    transactions; ``share`` makes it a share group.
+    transactions; ``share`` makes it a share group. With ``parallel`` each member handles so many events at once, those
+    of one key one after the other (Confluent's Parallel Consumer), and commits up to the first that is not finished.
     On brokers that push: ``prefetch`` is the most messages in hand that are not acknowledged, None for no limit;
     ``nack`` is what a failing handler leads to; ``priority`` is the consumer's. ``subjects`` are the patterns that it
     listens to, ``durable`` has a stream remember how far it has come.
@@ -110,6 +111,7 @@ class Consumer(Part):
     subjects: tuple[str, ...] | None = None
     durable: Durable | None = None
     share: Share | None = None
+    parallel: int = Field(1, ge=1, le=10_000)
     protocol: Literal["eager", "cooperative"] = "eager"
     static: bool = True
     poll_interval_s: float = Field(300.0, gt=0)
@@ -141,6 +143,8 @@ class Consumer(Part):
             yield from self.refer("retry.through", self.retry.through, BROKERS, parts)
         if self.share is not None:
             yield from self._check_share(parts)
+        if self.parallel > 1:
+            yield from self._check_parallel(parts)
         for event_type in [*(self.on or ()), *(self.types or ())]:
             try:
                 kind_of(event_type)
@@ -163,6 +167,17 @@ class Consumer(Part):
         for field in ("protocol", "isolation", "static"):
             if getattr(self, field) != type(self).model_fields[field].default:
                 yield f"{self.title}: {field!r} is for groups that own partitions; leave it out, or leave out share"
+
+    def _check_parallel(self, parts: Mapping[str, Part]) -> Iterator[str]:
+        """What one who handles several events at once cannot have."""
+        kind = parts[self.of].kind if self.of in parts else "log"
+        if kind != "log" or self.share is not None:
+            what = "shares its records one by one" if kind == "log" else f"is a {kind}, which gives out one by one"
+            yield f"{self.title}: parallel=… is for partitions of a log, and {self.of!r} {what}; use members=… instead"
+        if self.commit == "before":
+            yield f"{self.title}: parallel=… commits what is finished; leave out commit='before'"
+        if self.protocol == "cooperative":
+            yield f"{self.title}: parallel=… knows the eager protocol only; leave out one of the two"
 
     @property
     def group_name(self) -> str:

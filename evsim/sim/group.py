@@ -19,6 +19,7 @@ from evsim.sim.broker.partition import Partition
 from evsim.sim.careful import CarefulMember
 from evsim.sim.gaps import GapMember
 from evsim.sim.member import LiveMember
+from evsim.sim.parallel import ParallelMember
 
 if TYPE_CHECKING:
     from evsim.sim.consumer import Consumer
@@ -62,6 +63,8 @@ class LiveGroup(Shared):
 
     def manners(self) -> list[type[LiveMember]]:
         """What is special about our members."""
+        if self.value.parallel > 1:
+            return [ParallelMember]
         gaps, careful = self.log.value.compaction, self.value.isolation == "read_committed"
         return [*([GapMember] if gaps else []), *([CarefulMember] if careful else [])]
 

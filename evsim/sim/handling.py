@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from evsim.sim.broker.base import Shared
     from evsim.sim.consumer import Consumer
     from evsim.sim.member import LiveMember
+    from evsim.sim.parallel import Hand
     from evsim.sim.worker import LiveWorker
     from evsim.sim.world import World
 
-    Member = LiveMember | LiveWorker
+    Member = LiveMember | LiveWorker | Hand
 
 
 class PoisonEvent(Exception):

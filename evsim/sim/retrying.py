@@ -26,14 +26,14 @@ class Retrying:
 
     def __init__(self, world: World, value: Consumer) -> None:
         self.world, self.retry = world, value.retry
-        self._troubles: dict[str, Trouble] = {}
+        self._troubles: dict[Any, Trouble] = {}
         if self.retry is not None:
             self._draw = world.chance.uniforms(f"{value.name} retries")
             self._budget = None if self.retry.budget is None else Budget(self.retry.budget)
 
     def failures_of(self, member: Any) -> int:
         """How often the event in this member's hand has failed since it came."""
-        trouble = self._troubles.get(member.name)
+        trouble = self._troubles.get(member)
         if trouble is None or (trouble.event, trouble.epoch) != (member.event, member.epoch):
             return 0
         return trouble.failures
@@ -42,7 +42,7 @@ class Retrying:
         """The event has been handled; a first attempt that succeeds pays into the budget, as a failing one does."""
         if self.retry is not None:
             self._pay(self.failures_of(member))
-            self._troubles.pop(member.name, None)
+            self._troubles.pop(member, None)
 
     def tries_again(self, member: Any, event: int) -> bool:
         """Whether the member will try again; if so it is planned."""
@@ -53,11 +53,11 @@ class Retrying:
         self._pay(before)
         failures = before + 1
         if failures >= retry.attempts or (self._budget is not None and not self._budget.take()):
-            self._troubles.pop(member.name, None)
+            self._troubles.pop(member, None)
             return False
-        last_s = self._troubles[member.name].wait_s if before else 0.0
+        last_s = self._troubles[member].wait_s if before else 0.0
         wait_s = on_grid(retry.backoff.wait_s(failures, last_s, self._draw))
-        self._troubles[member.name] = Trouble(event, member.epoch, failures, wait_s)
+        self._troubles[member] = Trouble(event, member.epoch, failures, wait_s)
         self.world.call_in(wait_s, self._again, (member, member.epoch, failures))
         return True
 

@@ -208,7 +208,8 @@ def _reach(ledger: Ledger, group: str) -> tuple[Whole, Whole, Whole]:
     """For each place the first offset that the group met, the one it has come to, and the row that shows it."""
     ids = _place_ids(ledger)
     count = int(ids.max(initial=-1)) + 1
-    rows = ledger.rows("acked", "delivered", "skipped", "expired", group=group)
+    steps = ("acked", "expired") if ledger.at_once(group) > 1 else ("acked", "delivered", "skipped", "expired")
+    rows = ledger.rows(*steps, group=group)
     place, number = ids[ledger.what[rows]], ledger.number[rows].astype(np.int64)
     upto = number + ledger.wanted("acked", "expired")[ledger.what[rows]]
     first, beyond = np.full(count, np.iinfo(np.int32).max, dtype=np.int64), np.full(count, -1, dtype=np.int64)

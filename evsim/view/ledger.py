@@ -138,6 +138,10 @@ class Ledger:
         came = np.where((came >= 0) & ((stored < 0) | (came <= stored)), came, stored)
         return np.where(self._meant_for(group), came, -1)
 
+    def at_once(self, group: str) -> int:
+        """How many events each member of this group handles at once: with several, offsets are met out of order."""
+        return int(self.history.parts.get(group, {}).get("parallel", 1))
+
     def moved_on(self, group: str) -> Whole:
         """The rows by which this group has put events into a retry topic: another place, for a later attempt."""
         asked = {name for name, part in self.history.parts.items() if part.get("kind") in {"service", "cache"}}

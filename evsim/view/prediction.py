@@ -34,7 +34,7 @@ class _NoLaw(Exception):
 def predict(run: History | Mapping[str, Part], group: str | None = None) -> Prediction:
     """The law that fits one consumer of these parts, of a history or of ``history.parts``.
 
-    Several members of a queue or a share group: M/M/c.
+    Several members of a queue or a share group, or one member that handles several events at once: M/M/c.
     Poisson publishers into one log, keys spread evenly, a member for each partition: M/M/1 in each partition if the
     service is exponential, M/G/1 if not, Kingman's approximation if the gaps are not exponential.
     """
@@ -76,6 +76,8 @@ def _fit(parts: Mapping[str, Part], consumer: Part) -> Prediction:
     ]
     rate, gap_scv = _arrivals(publishers)
     service = _DURATION.validate_python(consumer.get("service_s", 0.0))
+    if int(consumer.get("parallel", 1)) > 1:
+        return _at_once(consumer, log, publishers, _pooled({**consumer, "prefetch": 1}, rate, gap_scv, service))
     pooled = log.get("kind") == "queue" or bool(consumer.get("share"))
     if pooled and int(consumer.get("members", 1)) > 1:
         return _pooled(consumer, rate, gap_scv, service)
@@ -93,11 +95,23 @@ def _fit(parts: Mapping[str, Part], consumer: Part) -> Prediction:
     return Prediction(law, f"{law.name}: {told}")
 
 
+def _at_once(consumer: Part, log: Part, publishers: list[Part], pooled: Prediction) -> Prediction:
+    """Several hands of one member, where no event waits for another of its key: Erlang's law too."""
+    name = consumer["name"]
+    if int(consumer["members"]) > 1 or int(log.get("partitions", 1)) > 1:
+        raise _NoLaw(
+            f"no law: the members of {name} handle {consumer['parallel']} events at once, each of its own share"
+        )
+    if any(part.get("key", "own") not in {None, "own"} for part in publishers):
+        raise _NoLaw(f"no law: at {name} events of one key wait for each other; give each its own")
+    return pooled
+
+
 def _pooled(consumer: Part, rate: float, gap_scv: float, service: Any) -> Prediction:
     """Several servers in front of one queue: Erlang's law."""
     from evsim.view.theory import MMc
 
-    name, members = consumer["name"], int(consumer["members"])
+    name, members = consumer["name"], int(consumer["members"]) * int(consumer.get("parallel", 1))
     if gap_scv != 1 or _kind(service) != "exponential":
         raise _NoLaw(f"no exact law for the {members} members of {name}: only Poisson arrivals and exponential service")
     if consumer.get("prefetch", 1) != 1:

@@ -182,6 +182,9 @@ class NoPollSkip:
             meets = ledger.wanted("delivered", "skipped", "expired", "compacted", group=group)
             for place in [place for place in dict.fromkeys(ledger.places) if is_partition(place)]:
                 met = _rows_at(ledger, place, meets)
+                if ledger.at_once(group) > 1:  # what lies beyond the position may still be in hand
+                    done = ledger.number[_rows_at(ledger, place, ledger.wanted("acked", group=group))]
+                    met = met[ledger.number[met] <= done.max(initial=-1)]
                 judged = judged or len(met) > 1
                 gap = _gap(ledger, place, ledger.number[met].astype(np.int64))
                 if gap is not None:

@@ -63,7 +63,9 @@ def _of_group(ledger: Ledger, group: str, start: float, stop: float) -> dict[str
     working, paused, present = (
         _state(history, rows, begins, sets, at_first) for sets, at_first in ((_WORKING, 0), (_PAUSED, 0), (_PRESENT, 1))
     )
-    busy = np.bincount(member, lengths * working * (1 - paused))
+    hands = ledger.at_once(group)
+    working = working if hands == 1 else _depth(history, rows, begins)
+    busy = np.bincount(member, lengths * working * (1 - paused)) / hands
     newcomer = ledger.wanted("joined")[history.what[rows[begins]]]
     there = np.bincount(member, lengths * present) + np.where(newcomer, 0.0, times[begins] - start)
     shares = zip(numbers.tolist(), busy.tolist(), there.tolist(), strict=True)
@@ -76,3 +78,14 @@ def _state(history: History, rows: Whole, begins: Flags, sets: Mapping[str, int]
     value = of_code[history.what[rows]]
     value[begins & (value < 0)] = at_first
     return value[np.maximum.accumulate(np.where(value >= 0, np.arange(len(value)), 0))]
+
+
+def _depth(history: History, rows: Whole, begins: Flags) -> Whole:
+    """How many events each member handles after each of its rows, where it can be several at once."""
+    steps = np.array([what.step for what in history.whats])[history.what[rows]]
+    change = (steps == "delivered").astype(np.int64) - np.isin(steps, ("handled", "failed"))
+    total = np.cumsum(change)
+    anew = begins | np.isin(steps, ("crashed", "joined", "assigned", "revoked", "left"))
+    floor = np.where(steps == "delivered", total - 1, np.where(np.isin(steps, ("handled", "failed")), total + 1, total))
+    last = np.maximum.accumulate(np.where(anew, np.arange(len(rows)), 0))
+    return np.maximum(total - floor[last], 0)
