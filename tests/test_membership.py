@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from shops import ids, run
 
 from evsim.laws import Constant, Exponential
 from evsim.sim.broker.log import Log
@@ -10,7 +11,6 @@ from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash, Join, Leave
 from evsim.sim.publisher import Publisher
 from evsim.view.owners import untended
-from tests.shops import ids, run
 
 
 def _shop(*more, **settings):

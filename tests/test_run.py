@@ -134,7 +134,7 @@ class TestARun:
 @settings(max_examples=25, deadline=None)
 def test_however_a_run_is_cut_its_history_is_the_same(cuts, scenario):
     """Each number is a pause at that time, each None a single step."""
-    whole = scenario.run(until_s=20, seed=7)
+    whole = scenario.start(seed=7).run_until(20).finish()
     session = scenario.start(seed=7)
     for cut in sorted(cut for cut in cuts if cut is not None):
         session.run_until(max(cut, session.now))
@@ -235,7 +235,7 @@ class TestWatched:
         bars = []
         monkeypatch.setattr(progress, "_bar", lambda total_s: bars.append(Bar(total_s)) or bars[-1])
         for scenario in CATALOG.values():
-            plain, watched = (scenario.run(until_s=20, seed=7, progress=shown) for shown in (False, True))
+            plain, watched = (scenario.start(7).run_until(20, progress=shown).finish() for shown in (False, True))
             assert plain.digest() == watched.digest()
         assert all(bar.closed and 190 <= bar.looks <= 200 and 19 <= bar.n <= 20 for bar in bars)
         assert len(bars) == len(CATALOG)

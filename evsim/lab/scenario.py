@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NoReturn
 from evsim.errors import BadScenario, UnknownName, did_you_mean, shown
 from evsim.lab import explain, file, plain, schema, sense
 from evsim.lab.run import Run, Session
+from evsim.lab.schedule_sense import too_late
 from evsim.lab.text import Lines, Text
 from evsim.sim.network import Link
 from evsim.sim.part import Part
@@ -126,13 +127,16 @@ class Scenario:
 
     def check(self) -> Scenario:
         """This scenario, if it can run; else BadScenario with all its problems."""
-        problems = self.problems()
+        self._refuse(self.problems())
+        return self
+
+    def _refuse(self, problems: Sequence[str]) -> None:
+        """BadScenario with these problems, if there are any."""
         if len(problems) == 1:
             raise BadScenario(str(problems[0]))
         if problems:
             listed = "\n".join(f"  {problem}" for problem in problems)
             raise BadScenario(f"{self.name}: {len(problems)} problems. Nothing was run.\n{listed}")
-        return self
 
     def explain(self) -> Text:
         """What to expect of a run: load, capacity and utilisation of each consumer, and warnings."""
@@ -153,6 +157,7 @@ class Scenario:
         ``progress`` shows a bar (None: when the run lasts and somebody is watching). Ctrl-C ends the run early and
         keeps what happened so far.
         """
+        self._refuse(list(too_late(self.parts, until_s)))
         return self.start(seed).run_until(until_s, progress).finish()
 
     def replicate(self, n: int, until_s: float, first_seed: int = 1, executor: Executor | None = None) -> Replications:
