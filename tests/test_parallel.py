@@ -125,13 +125,13 @@ def test_order_is_kept_at_four_fifths_of_free_throughput():
     st.integers(1, 40),
     st.integers(2, 8),
     st.integers(0, 1000),
+    st.sampled_from([(), (Link("orders", "billing", delay_s=Exponential(0.002)),)]),
 )
-def test_order_and_delivery_hold_under_any_faults(plan, commit, prefetch, parallel, seed):
+def test_order_and_delivery_hold_under_any_faults(plan, commit, prefetch, parallel, seed, links):
     history = run(
         Publisher("shop", to="orders", rate=30, count=900, key=Zipf(30, 0.5)),
-        Link("shop", "orders", delay_s=Exponential(0.01)),
-        Link("orders", "billing", delay_s=Exponential(0.002)),
         Log("orders", partitions=4),
+        *links,
         Consumer(
             "billing",
             of="orders",
@@ -172,6 +172,41 @@ def _handled_in_the_order_of_offsets(history):
         line = (spot[0], keys[spot])
         assert first[spot] > last.get(line, -1)
         last[line] = first[spot]
+
+
+@pytest.mark.parametrize(
+    ("log", "publisher", "consumer"),
+    [
+        ({}, {}, {}),
+        ({"compaction": True}, {}, {}),
+        ({}, {"acks": "all", "transaction_events": 10, "abort_share": 0.3}, {"isolation": "read_committed"}),
+        ({"replicas": 3}, {"acks": "all"}, {}),
+    ],
+    ids=["plain", "compacted", "transactions", "replicated"],
+)
+def test_every_kind_of_log_is_read_to_its_end(log, publisher, consumer):
+    for seed in range(4):
+        history = run(
+            Publisher("shop", to="orders", rate=40, count=400, key=Zipf(20, 0.5), **publisher),
+            Log("orders", partitions=3, **log),
+            Consumer(
+                "billing",
+                of="orders",
+                members=2,
+                parallel=4,
+                prefetch=20,
+                service_s=Exponential(0.1),
+                session_timeout_s=3,
+                **consumer,
+            ),
+            Crash("billing", at_s=5, down_s=5),
+            until_s=60,
+            seed=seed,
+        )
+        assert nothing_lost().judge(history).state == "ok"
+        assert in_order_by_key().judge(history).state == "ok"
+        ends = {record.place: record.number for record in history.of("stored")}
+        assert {record.place: record.number for record in history.of("acked")} == ends
 
 
 def test_the_same_run_twice():

@@ -223,7 +223,7 @@ class Hand:
 class ParallelMember(LiveMember):
     """A member with ``parallel=n`` hands."""
 
-    __slots__ = ("_fetching", "_free", "_lines", "_ready", "_room", "_source", "_start", "hands", "held")
+    __slots__ = ("_fetching", "_free", "_lines", "_ready", "_room", "_source", "_start", "_wanted", "hands", "held")
 
     cursors: list[WideCursor]  # type: ignore[assignment]
     _source: WideCursor
@@ -234,7 +234,7 @@ class ParallelMember(LiveMember):
         count = self.group.value.parallel
         self.hands = [Hand(self) for _ in range(count)]
         self._room = AHEAD * count
-        self._fetching = False
+        self._fetching = self._wanted = False
         self._start = 0
         self._clear()
 
@@ -277,12 +277,14 @@ class ParallelMember(LiveMember):
 
     def fetch(self) -> None:
         """Fetch as long as there is room, and anything to fetch."""
-        self.idle = False
-        if self._fetching:  # what is asked for at once may come at once
+        self.idle, self._wanted = False, True
+        if self._fetching:  # what is asked for may come at once, and want more
             return
         self._fetching = True
-        while self.up and not self.busy and not self.giving_up and self.held < self._room and self._ask():
-            pass
+        while self._wanted:
+            self._wanted = False
+            while self.up and not self.busy and not self.giving_up and self.held < self._room and self._ask():
+                pass
         self._fetching = False
 
     def look(self) -> None:
@@ -420,12 +422,12 @@ class ParallelMember(LiveMember):
     # ---------------------------------------------------------------- what befalls a member
 
     def _release(self) -> None:
+        self._clear()  # first, for new partitions may come at once
         super()._release()
-        self._clear()
 
     def _forget(self) -> None:
-        super()._forget()
         self._clear()
+        super()._forget()
 
     def position_of(self, partition: Partition) -> int:
         """The offset that this member will ask for next."""
