@@ -5,6 +5,7 @@ import math
 from hypothesis import strategies as st
 
 from evsim.event import _FIRST_S, _LAST_S, _UNFIT, DEPTH_MAX, INTEGER_MAX, VERSION_MAX, Event
+from evsim.lab.schedule_sense import overlaps
 
 WORDS = st.from_regex(r"[a-z][a-z0-9]{0,7}", fullmatch=True)
 VERBS = st.sampled_from(["place", "take", "reserve", "send", "read", "split", "refund"])
@@ -51,3 +52,10 @@ events = st.builds(
 """Any valid event."""
 
 assert DEPTH_MAX > 10, "st.recursive stays flatter than this"
+
+
+def possible(faults):
+    """Those of these faults that do not strike what is down already."""
+    while places := [place for place, _ in overlaps(faults)]:
+        faults = [fault for place, fault in enumerate(faults) if place != places[0]]
+    return faults

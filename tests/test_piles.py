@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import possible
 
 from evsim.history import History
 from evsim.lab.scenario import Scenario
@@ -149,7 +150,7 @@ FAULTS = st.lists(
         ),
     ),
     max_size=4,
-)
+).map(possible)
 
 
 def count_by_hand(history: History, place: str) -> dict[str, int]:

@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import possible
 
 from evsim import (
     BadScenario,
@@ -360,7 +361,7 @@ faults = st.lists(
         ),
     ),
     max_size=4,
-)
+).map(possible)
 
 
 @settings(max_examples=40, deadline=None)

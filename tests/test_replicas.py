@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shops import ids, run
+from strategies import possible
 
 from evsim.errors import BadScenario
 from evsim.lab.scenario import Scenario
@@ -188,7 +189,7 @@ FAULTS = st.lists(
         ),
     ),
     max_size=4,
-)
+).map(possible)
 
 
 @settings(max_examples=60, deadline=None)

@@ -5,6 +5,7 @@ import itertools
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from strategies import possible
 
 from evsim import (
     Constant,
@@ -150,7 +151,7 @@ faults = st.lists(
         st.builds(Partition, st.just("feed"), st.just("browser"), at_s=moments, for_s=moments),
     ),
     max_size=4,
-)
+).map(possible)
 
 
 @settings(max_examples=100, deadline=None)

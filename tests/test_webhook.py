@@ -8,6 +8,7 @@ import pytest
 import standardwebhooks
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from strategies import possible
 
 from evsim import (
     BadScenario,
@@ -287,7 +288,7 @@ faults = st.lists(
         st.builds(Partition, st.just("hook"), st.sampled_from(["shipping-1", "shipping"]), at_s=moments, for_s=moments),
     ),
     max_size=4,
-)
+).map(possible)
 
 
 @settings(max_examples=60, deadline=None)
