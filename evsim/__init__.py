@@ -65,7 +65,7 @@ _ROOMS = {
     "sim.disks": ("DiskFull",),
     "sim.calling": ("Calling",),
     "patterns.retry": ("Retry", "Backoff"),
-    "patterns.breaker": ("Breaker",),
+    "patterns.breaker": ("Breaker", "RateLimit"),
     "sim.redrive": ("Redrive",),
     "sim.campaign": ("Campaign",),
     "sim.growth": ("AddPartitions",),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -149,6 +150,8 @@ class _Teller:
         asked = kind in {"service", "cache"}
         told = _ASKED.get(record.step) if asked else _COPIES.get(record.step) if broker != "log" else None
         sentence = self.effect(record) if record.step == "effect" else told or _SENTENCES.get(record.step)
+        if record.step == "shed" and self._is_consumer(record):
+            sentence = "{node} did not handle {id}: it had waited too long"
         if record.step == "retried" and kind and not asked and self._reads_elsewhere(record):
             sentence = "{node} put {id} into {place}, to be tried again later"
         if record.step == "healed" and ">" not in record.node:
@@ -174,8 +177,14 @@ class _Teller:
 
     def _reads_elsewhere(self, record: Record) -> bool:
         """Whether this is a consumer, and of another place."""
-        part = self.history.parts.get(record.node) or self.history.parts.get(part_of(record.node), {})
-        return part.get("kind") == "consumer" and part.get("of") != record.place
+        return self._is_consumer(record) and self._part(record).get("of") != record.place
+
+    def _is_consumer(self, record: Record) -> bool:
+        return bool(self._part(record).get("kind") == "consumer")
+
+    def _part(self, record: Record) -> Mapping[str, Any]:
+        parts: Mapping[str, Mapping[str, Any]] = self.history.parts
+        return parts.get(record.node) or parts.get(part_of(record.node), {})
 
     def why(self, record: Record) -> str:
         note = self.history.notes[record.number] if record.step == "parked" and record.number >= 0 else {}

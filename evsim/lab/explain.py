@@ -64,7 +64,8 @@ def _comes(publisher: Publisher, at: str, consumer: Consumer, known: Mapping[str
 def capacity(consumer: Consumer, parts: tuple[Any, ...]) -> float:
     """Events a second that the members can handle when all are busy; in a group a partition feeds one member only."""
     busy_s = consumer.service_s.mean + consumer.turnaround_s.mean
-    return _workers(consumer, parts) * consumer.parallel / busy_s if busy_s else float("inf")
+    most = _workers(consumer, parts) * consumer.parallel / busy_s if busy_s else float("inf")
+    return most if consumer.rate_limit is None else min(most, consumer.rate_limit.rate)
 
 
 def _workers(consumer: Consumer, parts: tuple[Any, ...]) -> int:

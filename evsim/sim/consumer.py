@@ -9,6 +9,7 @@ from pydantic import Field
 
 from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration
+from evsim.patterns.breaker import RateLimit
 from evsim.patterns.retry import Retry
 from evsim.sim.broker.log import LiveLog
 from evsim.sim.calling import Calling
@@ -71,7 +72,10 @@ class Consumer(Part):
     ``context`` names the bounded context that the consumer belongs to. What handlers emit goes to ``to``, which is
     ``of`` when not given; what they fail on is tried again as ``retry`` says, and then goes to ``dead_letter``. With
     ``delay_s`` nothing is handled before it has lain for so long since it was published, or put into a retry topic.
-    Its handlers understand the ``versions`` of schemas that it names, and fail on any other (None: all).
+    Its handlers understand the ``versions`` of schemas that it names, and fail on any other (None: all). All members
+    together begin at most what ``rate_limit`` allows (retries in place have their back-off instead). What has lain for
+    more than ``patience_s`` when its turn comes is not handled (load shedding): it goes to ``dead_letter``, or is
+    dropped when there is none.
     ``calling`` says how its handlers' ``ctx.call`` protects itself. Its members join at ``joins_at_s``; to a log they
     come as a new group, which ``auto_offset_reset`` has begin at the end or at the start.
 
@@ -103,6 +107,8 @@ class Consumer(Part):
     outbox: bool = False
     retry: Retry | None = None
     delay_s: float = Field(0.0, ge=0)
+    rate_limit: RateLimit | None = None
+    patience_s: float | None = Field(None, gt=0)
     calling: Calling | None = None
     dead_letter: str | None = None
     context: str | None = None
@@ -234,6 +240,7 @@ class LiveConsumer:
         value = self.value
         reads = value.on is not None or value.types is not None or value.versions is not None
         needs_handling = reads or value.inbox or value.outbox or value.delay_s
+        needs_handling = needs_handling or value.rate_limit is not None or value.patience_s is not None
         return Handling(self.world, value, self.group) if needs_handling else None
 
     def _add(self, name: str, number: int) -> Any:

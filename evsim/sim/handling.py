@@ -12,6 +12,7 @@ from evsim.chance import on_grid
 from evsim.errors import BadEvent, HandlerFailed
 from evsim.event import freeze
 from evsim.history import split_key
+from evsim.patterns.breaker import LiveRateLimit
 from evsim.patterns.handler import Call, Reject, Sleep
 from evsim.sim.calling import Caller, Calling
 from evsim.sim.envelopes import writer
@@ -143,6 +144,8 @@ class Handling:
         self.poisons: list[Any] = []
         self._write: Callable[..., int] | None = None
         self.retrying = Retrying(world, value)
+        self._limit = None if value.rate_limit is None else LiveRateLimit(value.rate_limit)
+        self._turns: dict[Member, tuple[int, int]] = {}
 
     # ---------------------------------------------------------------- before
 
@@ -154,14 +157,42 @@ class Handling:
         member.count_attempt()
         return self.value.inbox and history.id_of(event) in self.group.inbox
 
-    def early_s(self, event: int) -> float:
-        """How long this event must still lie before it is handled."""
-        if not self.value.delay_s:
-            return 0.0
+    def _age_s(self, event: int) -> float:
+        """For how long this event has lain, since it was published or put aside."""
         since = self.world.set_aside.get(event)
         if since is None:
             since = self.world.history.event_at(event).timestamp
-        return on_grid(since + self.value.delay_s - self.world.now)
+        return self.world.now - since
+
+    def early_s(self, member: Member, event: int) -> float:
+        """How long this event must still lie before it is handled, for its delay and then for the rate limit."""
+        early_s = on_grid(self.value.delay_s - self._age_s(event)) if self.value.delay_s else 0.0
+        if early_s > 0 or self._limit is None or self._is_known(event):
+            return early_s
+        if self._turns.pop(member, None) == (event, member.epoch):  # it has waited for its turn
+            return 0.0
+        wait_s = on_grid(self._limit.wait_s(self.world.now))
+        if wait_s > 0:
+            self._turns[member] = (event, member.epoch)
+        return wait_s
+
+    def _is_known(self, event: int) -> bool:
+        """Whether nothing will be done for this event, so that it needs no turn."""
+        history, value = self.world.history, self.value
+        return not value.takes(history.type_of(event)) or (value.inbox and history.id_of(event) in self.group.inbox)
+
+    def sheds(self, member: Member, event: int) -> bool:
+        """Whether the event has waited for too long to be worth handling; then it is put aside, or dropped."""
+        value = self.value
+        if value.patience_s is None or self._age_s(event) <= value.patience_s or self._is_known(event):
+            return False
+        place, cursor, world = value.dead_letter, member.cursor, self.world
+        if place is None:
+            world.record(world.now, world.history.code("shed", member.name, cursor.place), event, cursor.position)
+            return True
+        self._park(member, event, f"waited for more than {value.patience_s:g} s", 0)
+        self._forward(member, event, "dead_lettered", place)
+        return True
 
     def begin(self, member: Member, index: int) -> None:
         """Call the handler; one that is ``async`` is stepped on simulated time."""
@@ -238,18 +269,26 @@ class Handling:
             if member.refuse(problem):
                 return
             raise HandlerFailed(self._sentence(member, index, problem)) from problem
-        note = self.world.history.note(reason=f"{type(problem).__name__}: {problem}"[:200], attempts=attempts)
-        code = self.world.history.code("parked", member.name, self.value.dead_letter)
-        self.world.record(self.world.now, code, index, note)
+        self._park(member, index, f"{type(problem).__name__}: {problem}"[:200], attempts)
         self._put(member, index, "dead_lettered", self.value.dead_letter)
 
+    def _park(self, member: Member, index: int, reason: str, attempts: int) -> None:
+        """Note why the event is given up here."""
+        note = self.world.history.note(reason=reason, attempts=attempts)
+        code = self.world.history.code("parked", member.name, self.value.dead_letter or "")
+        self.world.record(self.world.now, code, index, note)
+
     def _put(self, member: Member, index: int, step: str, place: str) -> None:
-        """Put the event into another place, with the row that says so, and be done with it here."""
+        """Put the event into another place, and be done with it here."""
+        self._forward(member, index, step, place)
+        member.finish()
+
+    def _forward(self, member: Member, index: int, step: str, place: str) -> None:
+        """Put the event into another place, with the row that says so."""
         code = self.world.history.code(step, member.name, place)
         self.world.record(self.world.now, code, index, member.cursor.position)
         self.world.set_aside[index] = self.world.now
         self.outlet(member, place).forward(index)
-        member.finish()
 
     def _sentence(self, member: Member, index: int, problem: Exception) -> str:
         frames = [

@@ -152,7 +152,10 @@ class Hand:
             return
         handling = member.handling
         assert handling is not None
-        early_s = handling.early_s(self.event)
+        if handling.sheds(self, self.event):
+            member.world.call_in(0.0, self._skipped, epoch)
+            return
+        early_s = handling.early_s(self, self.event)
         if early_s > 0:
             member.world.call_in(early_s, self._consider, epoch)
         elif handling.skips(self, self.event):

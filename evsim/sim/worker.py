@@ -179,7 +179,10 @@ class LiveWorker(Node):
             return
         handling, event = self.handling, self.event
         assert handling is not None
-        early_s = handling.early_s(event)
+        if handling.sheds(self, event):
+            self.world.call_in(0.0, self._skipped, epoch)
+            return
+        early_s = handling.early_s(self, event)
         if early_s > 0:
             self.world.call_in(early_s, self._consider, epoch)
         elif handling.skips(self, event):

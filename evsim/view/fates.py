@@ -43,6 +43,8 @@ class Fate(IntEnum):
     """The broker itself has lost it."""
     MISSED = 13
     """Nobody of the group was listening."""
+    SHED = 14
+    """It had waited for too long, and the group dropped it."""
 
 
 class Fates(NamedTuple):
@@ -82,6 +84,7 @@ def fates(ledger: Ledger, group: str) -> Fates:
         ("skipped", Fate.SKIPPED),
         ("expired", Fate.EXPIRED),
         ("compacted", Fate.SUPERSEDED),
+        ("shed", Fate.SHED),
     ):
         decide(ledger.first(ledger.rows(step, group=group)), outcome)
     if ledger.is_consumer(group):

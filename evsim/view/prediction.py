@@ -134,6 +134,8 @@ def _check_plain(parts: Mapping[str, Part], consumer: Part) -> None:
         raise _NoLaw(f"no law: handlers send events of their own to {log}")
     if consumer.get("types") is not None:
         raise _NoLaw(f"no law: {name} skips events of other types")
+    if consumer.get("rate_limit") is not None or consumer.get("patience_s") is not None:
+        raise _NoLaw(f"no law: {name} waits for its rate limit, or sheds what has waited, which no law here knows")
     if _takes_time(consumer.get("turnaround_s")):
         raise _NoLaw(f"no law: {name} needs a turnaround after each event, which no law here knows")
     for part in parts.values():

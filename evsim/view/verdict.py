@@ -106,6 +106,7 @@ _ENDS = {
     Fate.EXHAUSTED: "given up by {place} at {time}, for it had been delivered too often",
     Fate.GONE: "lost by {node} itself at {time}",
     Fate.MISSED: "missed by {node} at {time}: it was not listening",
+    Fate.SHED: "dropped by {node} at {time}, for it had waited too long",
 }
 
 
