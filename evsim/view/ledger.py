@@ -210,6 +210,15 @@ def is_partition(place: str) -> bool:
     return place.rpartition("/")[0] != "" and place.rpartition("/")[2].isdigit()
 
 
+PILES = ("queue", "pubsub", "webhook", "stream")
+"""The kinds of part that hand their messages over one by one."""
+
+
+def holds(history: History, place: str) -> bool:
+    """Whether events lie at this place until somebody takes them: a partition, a queue, or what pushes like one."""
+    return is_partition(place) or history.parts.get(place, {}).get("kind") in PILES
+
+
 def span(history: History) -> tuple[float, float]:
     """When the run began and ended: by its ``started`` and ``stopped`` rows, else zero and the time of the last row."""
     if not len(history):

@@ -9,7 +9,7 @@ import numpy as np
 
 from evsim.history import History, Record, What, part_of
 from evsim.view.faults import Outage, outages
-from evsim.view.ledger import Ledger, is_partition, log_of, span
+from evsim.view.ledger import PILES, Ledger, holds, is_partition, log_of, span
 from evsim.view.owners import Owning, ownings, rebalances
 from evsim.view.series import repeated
 
@@ -136,7 +136,7 @@ class Scene:
         self.hops.append(Hop(event, start_s, start, record.time, end, "lost"))
 
     def _on_delivered(self, event: int, record: Record) -> None:
-        if not is_partition(record.place):
+        if not holds(self.history, record.place):
             return
         tries = self._arrived(event, record)
         self._in_hand[record.node] = Work(
@@ -240,6 +240,8 @@ class Scene:
         kind = self.history.parts.get(part_of(lane), self.history.parts.get(lane, {})).get("kind")
         if kind in {None, "consumer"} and lane in self._members():
             return 2, f"group {part_of(lane)}"
+        if kind in {*PILES, "exchange"}:
+            return 1, f"{kind} {lane}"
         return (3, f"service {lane}") if kind == "service" else (0, "publishers")
 
     def _members(self) -> set[str]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from evsim.history import History, Record, part_of
-from evsim.view.ledger import Ledger, is_partition
+from evsim.view.ledger import Ledger, holds
 from evsim.view.series import repeated
 from evsim.view.words import claim_of, si, times
 
@@ -92,7 +92,7 @@ class Telling:
             case "stored":
                 return (1, record.place, f"stored a second time in {record.place}") if again else (
                     5, record.place, f"{record.place} stores{about or ' it'}")  # fmt: skip
-            case "delivered" if is_partition(record.place):
+            case "delivered" if holds(self.history, record.place):
                 text = (
                     f"{record.node} gets{about or ' it'} again"
                     if again
