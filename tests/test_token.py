@@ -18,7 +18,7 @@ def packed(text):
 
 @pytest.mark.parametrize("scenario", CATALOG.values(), ids=CATALOG)
 def test_a_run_of_the_catalogue_is_named_by_its_scenario(scenario):
-    run = scenario.run(until_s=20, seed=7)
+    run = scenario.start(seed=7).run_until(20).finish()
     assert run.token == f"{scenario.name}~s7~20~{run.digest()[:12]}"
     assert repr(run.token) == run.token
     again = replay(run.token)

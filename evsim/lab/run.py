@@ -231,6 +231,14 @@ class Run:
         """A figure: why events were parked, after how many tries, and how many were handled in the end."""
         return _plots().dead_letters(self.history)
 
+    def depth(self, queue: str | None = None) -> Figure:
+        """A figure: what waits in a queue and what somebody has in hand, over time; of the deepest, unless named."""
+        return _plots().depth(self.history, queue)
+
+    def ownership(self, group: str | None = None) -> Figure:
+        """A figure: who owned which partition through every rebalance, and when nobody worked on it."""
+        return _plots().ownership(self.history, group)
+
     def storm(self) -> Figure:
         """A figure: what was asked, what was asked again, and what came of it; for services and their callers."""
         return _plots().storm(self.history)

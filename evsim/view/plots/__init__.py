@@ -1,10 +1,12 @@
 """The figures: functions of a history, one a room; matplotlib is entered when a picture is looked at."""
 
 from evsim.view.plots.dead_letters import dead_letters
+from evsim.view.plots.depth import depth
 from evsim.view.plots.lag import lag
 from evsim.view.plots.latency import latency, latency_of
 from evsim.view.plots.lines import bars, compare_lines, lines
 from evsim.view.plots.linger import linger_curve
+from evsim.view.plots.ownership import ownership
 from evsim.view.plots.routing import routing
 from evsim.view.plots.side_by_side import side_by_side
 from evsim.view.plots.storm import storm
@@ -16,11 +18,13 @@ __all__ = [
     "bars",
     "compare_lines",
     "dead_letters",
+    "depth",
     "lag",
     "latency",
     "latency_of",
     "lines",
     "linger_curve",
+    "ownership",
     "routing",
     "side_by_side",
     "storm",
