@@ -20,12 +20,13 @@ ASK_AGAIN_S = 1.0
 
 
 class Redrive(Part):
-    """``Redrive("again", of="aside", to="orders", at_s=60, rate=10)``: from ``at_s`` on, what lies in the log ``of`` is
-    published again to ``to``, ``rate`` a second.
+    """``Redrive("again", of="aside", to="orders", at_s=60, rate=10)``: from ``at_s`` on, what lies in ``of``, a
+    log or a queue, is published again to ``to``, ``rate`` a second.
 
-    Events keep their id, so that an inbox knows them and their attempts go on counting. The position in ``of`` moves
-    only when ``to`` has confirmed: a crash or a lost message makes duplicates and never a loss. With ``once`` it takes
-    what lay there at ``at_s`` and no more; what fails again then stays, and does not go round in circles.
+    Events keep their id, so that an inbox knows them and their attempts go on counting. The position in a log moves,
+    and a message of a queue is acknowledged, only when ``to`` has confirmed: a crash or a lost message makes duplicates
+    and never a loss. With ``once`` it takes what lay there at ``at_s`` and no more; what fails again then stays, and
+    does not go round in circles.
     """
 
     name: str
@@ -35,16 +36,21 @@ class Redrive(Part):
     rate: float = Field(10.0, gt=0)
     once: bool = True
     kind: Literal["redrive"] = "redrive"
-    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"of": ("log",), "to": BROKERS}
+    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"of": ("log", "queue"), "to": BROKERS}
 
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """Not into itself."""
         yield from super().check(parts)
         if self.of == self.to:
-            yield f"{self.title}: 'of' and 'to' are both {self.of!r}; give as 'to' the log that the events came from"
+            yield f"{self.title}: 'of' and 'to' are both {self.of!r}; give as 'to' the place that the events came from"
 
-    def build(self, world: World) -> LiveRedrive:
+    def build(self, world: World) -> Any:
         """Bring it to life."""
+        source = world.parts.get(self.of)
+        if source is not None and source.kind == "queue":
+            from evsim.sim.returning import LiveReturn
+
+            return LiveReturn(world, self)
         return LiveRedrive(world, self)
 
 

@@ -273,7 +273,7 @@ class Forwarding(Handling):
             record(now, code, index, offset)
             if member.traps and member.trapped(step, index):
                 return
-        message = _message(member)
+        message = message_of(member)
         headers = message.headers if message is not None else {}
         targets = self.forwarder.forward(self.world.history.event_at(index), headers)
         for target in targets:
@@ -294,7 +294,7 @@ class Forwarding(Handling):
         return way
 
 
-def _message(member: Any) -> Message | None:
+def message_of(member: Any) -> Message | None:
     """The properties of the message in hand, where the broker keeps any."""
     entry = getattr(getattr(member, "delivery", None), "entry", None)
     return getattr(entry, "message", None)

@@ -53,7 +53,7 @@ class Ledger:
             if part.get("kind") == "consumer":
                 reads[self.sharing.get(name, name)] = {part["of"]} if part.get("of") else set()
         for what, owner in zip(self.history.whats, self.owners, strict=True):
-            if what.step in _MEETINGS:
+            if what.step in _MEETINGS and self.history.parts.get(owner, {}).get("kind") != "redrive":
                 reads.setdefault(owner, set()).add(log_of(what.place))
         return reads
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,10 @@ class Ready:
 
     def __len__(self) -> int:
         return len(self._line) + len(self._back)
+
+    def __iter__(self) -> Iterator[Entry]:
+        yield from self._line
+        yield from (entry for _, _, entry in self._back)
 
     def append(self, entry: Entry) -> None:
         """Let a new entry wait behind all of its rank."""
@@ -105,6 +110,9 @@ class Grouped(Ready):
 
     def __len__(self) -> int:
         return self._size
+
+    def __iter__(self) -> Iterator[Entry]:
+        yield from (entry for line in self._groups.values() for entry in line)
 
     def append(self, entry: Entry) -> None:
         """Let a new entry wait behind its group."""
