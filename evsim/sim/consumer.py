@@ -147,6 +147,8 @@ class Consumer(Part):
         yield from super().check(parts)
         if self.retry is not None and self.retry.through is not None:
             yield from self.refer("retry.through", self.retry.through, BROKERS, parts)
+        if self.retry is not None and self.retry.keep_order:
+            yield from self._check_keep_order(parts)
         if self.share is not None:
             yield from self._check_share(parts)
         if self.parallel > 1:
@@ -173,6 +175,15 @@ class Consumer(Part):
         for field in ("protocol", "isolation", "static"):
             if getattr(self, field) != type(self).model_fields[field].default:
                 yield f"{self.title}: {field!r} is for groups that own partitions; leave it out, or leave out share"
+
+    def _check_keep_order(self, parts: Mapping[str, Part]) -> Iterator[str]:
+        """Who keeps order through a retry topic needs a reader of it that knows which keys are away."""
+        place = self.retry.through if self.retry is not None else None
+        readers = [p.group_name for p in parts.values() if isinstance(p, Consumer) and p.of == place]
+        if place is None:
+            yield f"{self.title}: retry.keep_order is about a retry topic; give through=… too, or leave it out"
+        elif self.group_name not in readers:
+            yield f"{self.title}: retry.keep_order needs a consumer of {place!r} with group={self.group_name!r}"
 
     def _check_parallel(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """What one who handles several events at once cannot have."""

@@ -145,6 +145,8 @@ class Handling:
         self._write: Callable[..., int] | None = None
         self.retrying = Retrying(world, value)
         self._limit = None if value.rate_limit is None else LiveRateLimit(value.rate_limit)
+        self.away = world.away.setdefault(getattr(value, "group_name", value.name), {})
+        """The keys of which events wait in a retry topic, and which events: the group knows it, whoever dies."""
         self._turns: dict[Member, tuple[int, int]] = {}
 
     # ---------------------------------------------------------------- before
@@ -181,12 +183,36 @@ class Handling:
         history, value = self.world.history, self.value
         return not value.takes(history.type_of(event)) or (value.inbox and history.id_of(event) in self.group.inbox)
 
-    def sheds(self, member: Member, event: int) -> bool:
+    def dismisses(self, member: Member, event: int) -> bool:
+        """Whether the event is not handled here: it follows its key into the retry topic, or has waited too long."""
+        return (bool(self.away) and self._follows(member, event)) or self._sheds(member, event)
+
+    def _follows(self, member: Member, event: int) -> bool:
+        """Whether an earlier event of its key is away; then it goes there too, and waits behind it."""
+        retry, key = self.value.retry, self.world.history.key_parts(event)
+        if retry is None or not retry.keep_order or retry.through is None or key not in self.away:
+            return False
+        self.away[key].add(event)
+        self._forward(member, event, "retried", retry.through)
+        return True
+
+    def _settle(self, event: int) -> None:
+        """The event is dealt with for good: it holds up its key no longer."""
+        key = self.world.history.key_parts(event)
+        waiting = self.away.get(key)
+        if waiting is not None:
+            waiting.discard(event)
+            if not waiting:
+                del self.away[key]
+
+    def _sheds(self, member: Member, event: int) -> bool:
         """Whether the event has waited for too long to be worth handling; then it is put aside, or dropped."""
         value = self.value
         if value.patience_s is None or self._age_s(event) <= value.patience_s or self._is_known(event):
             return False
         place, cursor, world = value.dead_letter, member.cursor, self.world
+        if self.away:
+            self._settle(event)
         if place is None:
             world.record(world.now, world.history.code("shed", member.name, cursor.place), event, cursor.position)
             return True
@@ -262,9 +288,15 @@ class Handling:
         if not isinstance(problem, Reject):
             if self.retrying.tries_again(member, index):
                 return
-            if self.value.retry is not None and self.value.retry.through is not None:
-                self._put(member, index, "retried", self.value.retry.through)
+            retry = self.value.retry
+            if retry is not None and retry.through is not None:
+                key = self.world.history.key_parts(index)
+                if retry.keep_order and key[0] is not None:
+                    self.away.setdefault(key, set()).add(index)
+                self._put(member, index, "retried", retry.through)
                 return
+        if self.away:
+            self._settle(index)
         if self.value.dead_letter is None:
             if member.refuse(problem):
                 return
@@ -310,6 +342,8 @@ class Handling:
         record(now, cursor.handled, index, offset)
         if member.traps and member.trapped("handled", index):
             return
+        if self.away:
+            self._settle(index)
         context.state.save(group.disk)
         if self.value.inbox:
             group.inbox.add(context.event.id)

@@ -152,7 +152,7 @@ class Hand:
             return
         handling = member.handling
         assert handling is not None
-        if handling.sheds(self, self.event):
+        if handling.dismisses(self, self.event):
             member.world.call_in(0.0, self._skipped, epoch)
             return
         early_s = handling.early_s(self, self.event)

@@ -179,7 +179,7 @@ class LiveWorker(Node):
             return
         handling, event = self.handling, self.event
         assert handling is not None
-        if handling.sheds(self, event):
+        if handling.dismisses(self, event):
             self.world.call_in(0.0, self._skipped, epoch)
             return
         early_s = handling.early_s(self, event)

@@ -48,6 +48,7 @@ class World(simpy.Environment):
         self.parts: dict[str, Part] = {}
         self.live: dict[str, Any] = {}
         self.nouns: dict[str, str] = {}
+        self.away: dict[str, dict[tuple[str | None, int], set[int]]] = {}
         self.set_aside: dict[int, float] = {}
         self.interrupted = False
         self.link_faults: list[Any] = []
