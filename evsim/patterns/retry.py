@@ -64,8 +64,8 @@ class Retry(Value):
     ``budget`` is the share of events that may be retried (0.1: one retry for each ten first attempts, None: no limit).
     With ``through``, the name of a log, the event is put there after the last attempt, for a consumer that tries again
     later (a retry topic): the partition is not blocked, and the order of its key is lost. With ``keep_order`` the next
-    events of that key follow it there, until all of them are through; who reads the retry topic must be of the same
-    ``group``, for the group remembers which keys are away.
+    events of that key follow it there, without a delay of their own, until all of them are through; who reads the retry
+    topic must be of the same ``group``, for the group remembers which keys are away.
     """
 
     attempts: int = Field(3, ge=1, le=1000)

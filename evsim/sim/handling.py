@@ -168,7 +168,8 @@ class Handling:
 
     def early_s(self, member: Member, event: int) -> float:
         """How long this event must still lie before it is handled, for its delay and then for the rate limit."""
-        early_s = on_grid(self.value.delay_s - self._age_s(event)) if self.value.delay_s else 0.0
+        lies = self.value.delay_s and event not in self.world.followers
+        early_s = on_grid(self.value.delay_s - self._age_s(event)) if lies else 0.0
         if early_s > 0 or self._limit is None or self._is_known(event):
             return early_s
         if self._turns.pop(member, None) == (event, member.epoch):  # it has waited for its turn
@@ -193,6 +194,7 @@ class Handling:
         if retry is None or not retry.keep_order or retry.through is None or key not in self.away:
             return False
         self.away[key].add(event)
+        self.world.followers.add(event)
         self._forward(member, event, "retried", retry.through)
         return True
 
@@ -293,6 +295,7 @@ class Handling:
                 key = self.world.history.key_parts(index)
                 if retry.keep_order and key[0] is not None:
                     self.away.setdefault(key, set()).add(index)
+                    self.world.followers.discard(index)
                 self._put(member, index, "retried", retry.through)
                 return
         if self.away:
