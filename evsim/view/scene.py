@@ -18,6 +18,8 @@ ARROWS_MAX, OTHERS_MAX, ODD_MAX = 120, 3000, 300
 """With more other events than the first their arrows are left out; with more than the second they are only counted.
 Of those that were lost or came again, the first 300 are shown one by one."""
 FOCUS_MAX = 8
+_OUT = ("crashed", "paused", "cut")
+"""In these states a node does nothing; a slow one, or one with a wrong clock, works on."""
 GAP = 0.6
 """Between groups of lanes, in lanes."""
 NEAR = 4
@@ -283,7 +285,7 @@ class Scene:
         """When a lane of the figure was down or paused."""
         low, high = self.window
         end = max(high, span(self.history)[1])
-        found = [o for o in outages(self.history, end) if o.node in self.lanes]
+        found = [o for o in outages(self.history, end) if o.node in self.lanes and o.step in _OUT]
         return [outage for outage in found if outage.end_s >= low and outage.start_s <= high]
 
     def consumers(self) -> list[str]:

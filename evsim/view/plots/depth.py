@@ -68,8 +68,9 @@ def _most(book: Balance, edges: Floats, state: int) -> Whole:
 
 def _claim(book: Balance) -> str:
     most, left = int(book.counts[:, _WAITING].max()), int(book.counts[-1, _WAITING])
+    held = int(book.counts[:, _IN_HAND].max())
     if most <= 1:
-        return f"Hardly anything ever waited in {book.place}"
+        return f"Hardly anything ever waited in {book.place}" + (f": {grouped(held)} were in hand" if held > 1 else "")
     at = si(float(book.time[int(np.argmax(book.counts[:, _WAITING]))]), "s")
     head = f"At most {count(most, 'message')} waited in {book.place}, at {at}"
     return claim_of(f"{head}; {grouped(left)} at the end", head)
