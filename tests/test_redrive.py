@@ -11,6 +11,7 @@ from evsim.errors import BadScenario
 from evsim.lab.scenario import Scenario
 from evsim.laws import Constant
 from evsim.patterns.handler import Reject
+from evsim.patterns.retry import Retry
 from evsim.sim.broker.log import Log
 from evsim.sim.broker.queue import Queue
 from evsim.sim.consumer import Consumer
@@ -149,3 +150,24 @@ def test_no_dead_letter_of_a_queue_is_lost_on_the_way_back(fault):
     history = run(*_queue_shop(25, Link("again", "orders", delay_s=Constant(0.01)), fault), until_s=120)
     assert set(ids(history, "effect")) == {f"shop.{n}" for n in range(1, 21)}
     assert len(set(ids(history, "redriven"))) == 10
+
+
+def test_attempts_go_on_counting_after_a_redrive_and_in_a_retry_topic():
+    seen = []
+
+    def bill(event, ctx):
+        seen.append(ctx.attempt)
+        if ctx.attempt < 6:
+            raise ValueError("unknown currency")
+
+    history = run(
+        Publisher("shop", to="orders", gap_s=Constant(1.0), count=1),
+        Log("orders"),
+        Log("later"),
+        Log("aside"),
+        Consumer("billing", of="orders", on={"order.placed": bill}, retry=Retry(2, through="later")),
+        Consumer("again", of="later", on={"order.placed": bill}, retry=Retry(2), dead_letter="aside"),
+        Redrive("redrive", of="aside", to="orders", at_s=30),
+    )
+    assert seen == [1, 2, 3, 4, 5, 6]
+    assert [history.notes[record.number]["attempts"] for record in history.of("parked")] == [4]

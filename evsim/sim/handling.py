@@ -109,8 +109,8 @@ class Context:
 
     @property
     def attempt(self) -> int:
-        """How often this event has been delivered to the group, this time included."""
-        return self._member.attempt + self._handling.retrying.failures_of(self._member)
+        """How often this event has been tried, this time and those before it was put aside included."""
+        return self._handling.attempts(self._member, self._index)
 
     def effect(self, name: str, **facts: Any) -> None:
         """Act on the outside world, at once; it cannot be undone."""
@@ -222,6 +222,10 @@ class Handling:
         self._forward(member, event, "dead_lettered", place)
         return True
 
+    def attempts(self, member: Member, event: int) -> int:
+        """How often an event has been tried, this time included: what it was put aside with counts too."""
+        return member.attempt + self.retrying.failures_of(member) + self.world.tried.get(event, 0)
+
     def begin(self, member: Member, index: int) -> None:
         """Call the handler; one that is ``async`` is stepped on simulated time."""
         if self.poisons and any(poison.spoils(index) for poison in self.poisons):
@@ -286,7 +290,7 @@ class Handling:
     def _failed(self, member: Member, index: int, problem: Exception) -> None:
         """A handler raised: put the event aside when there is a place for it, else stop the run and say where."""
         self.world.record(self.world.now, member.cursor.failed, index, member.cursor.position)
-        attempts = member.attempt + self.retrying.failures_of(member)
+        attempts = self.attempts(member, index)
         if not isinstance(problem, Reject):
             if self.retrying.tries_again(member, index):
                 return
@@ -296,6 +300,7 @@ class Handling:
                 if retry.keep_order and key[0] is not None:
                     self.away.setdefault(key, set()).add(index)
                     self.world.followers.discard(index)
+                self.world.tried[index] = attempts
                 self._put(member, index, "retried", retry.through)
                 return
         if self.away:
@@ -304,6 +309,7 @@ class Handling:
             if member.refuse(problem):
                 return
             raise HandlerFailed(self._sentence(member, index, problem)) from problem
+        self.world.tried[index] = attempts
         self._park(member, index, f"{type(problem).__name__}: {problem}"[:200], attempts)
         self._put(member, index, "dead_lettered", self.value.dead_letter)
 

@@ -50,6 +50,7 @@ class World(simpy.Environment):
         self.nouns: dict[str, str] = {}
         self.away: dict[str, dict[tuple[str | None, int], set[int]]] = {}
         self.followers: set[int] = set()
+        self.tried: dict[int, int] = {}
         self.set_aside: dict[int, float] = {}
         self.interrupted = False
         self.link_faults: list[Any] = []
