@@ -170,7 +170,7 @@ MUTANTS = [
     Case("a webhook believes everything", believes_everything, ("webhook-02", "webhook-03")),
     Case("a client resumes at the end", replaces(following.Following, "_connect", resumes_at_the_end), ("stream-02",)),
     Case("a producer never tries again", replaces(Sender, "_try_again", never_tries_again), ("log-07", "log-08")),
-    Case("a producer never gives up", replaces(Sender, "_sweep", nothing), ("log-24",)),
+    Case("a producer never gives up", replaces(Sender, "_give_up", nothing), ("log-24",)),
 ]
 
 

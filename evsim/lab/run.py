@@ -231,6 +231,10 @@ class Run:
         """A figure: why events were parked, after how many tries, and how many were handled in the end."""
         return _plots().dead_letters(self.history)
 
+    def lag(self, group: str | None = None) -> Figure:
+        """A figure: what a group has still to read, partition by partition, in events and seconds, and who owns it."""
+        return _plots().lag(self.history, group)
+
     def depth(self, queue: str | None = None) -> Figure:
         """A figure: what waits in a queue and what somebody has in hand, over time; of the deepest, unless named."""
         return _plots().depth(self.history, queue)

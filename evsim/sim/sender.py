@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from evsim.sim.batch import Batch, Flight, Lane, Slot, origin
-from evsim.sim.broker.base import Answer
+from evsim.sim.broker.base import DISCONNECTED, Answer
 from evsim.sim.transaction import Transactions
 
 if TYPE_CHECKING:
@@ -151,6 +151,8 @@ class Sender:
             for event in batch.events:
                 record(now, code, event, attempt)
             self._finish(batch)
+        elif answer is DISCONNECTED:
+            self._try_again(batch)
         else:
             self._note("refused", batch)
             self._refused(flight, batch, answer.reason)

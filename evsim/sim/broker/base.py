@@ -48,10 +48,15 @@ class Answer(NamedTuple):
     reason: str = ""
 
 
+DISCONNECTED = Answer(False, "disconnected")
+"""Nobody listens there any more: what the operating system says of a process that has died, and not of a machine."""
+
+
 class Request:
     """Events that a producer wants stored, and confirmed. A batch goes to one partition.
 
-    ``reply`` is called at the broker, once, when it confirms or refuses; a broker that is down says nothing.
+    ``reply`` is called at the broker, once, when it confirms or refuses. When its process is down, the connection is
+    refused at once; a machine without power, a frozen process and a cut link say nothing.
     ``sequence`` is that of the first event, or -1 for a producer that is not idempotent. A ``marker``, ``"commit"`` or
     ``"abort"``, brings no events: it ends the producer's ``transaction`` in every partition that this has touched.
     """

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from evsim.patterns.matching import headers_matcher, headers_problem, topic_matcher, topic_problem
-from evsim.sim.broker.base import Answer, Message, Request, Store
+from evsim.sim.broker.base import DISCONNECTED, Answer, Message, Request, Store
 from evsim.sim.broker.entries import PLAIN, Deaths
 from evsim.sim.node import Node
 from evsim.sim.part import Part
@@ -95,6 +95,8 @@ class LiveExchange(Node):
         elif self.up:
             room = [self.put(event, request.message or PLAIN) for event in request.events]
             request.reply(Answer(True) if all(room) else Answer(False, "queue_full"))
+        else:
+            request.reply(DISCONNECTED)
 
     def put(self, event: int, message: Message, deaths: Deaths | None = None) -> bool:
         """Put a message into every queue that is bound for it; False when one of them refused it."""

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from evsim.keys import Partitioner
 from evsim.laws import Constant, Duration
-from evsim.sim.broker.base import Answer
+from evsim.sim.broker.base import DISCONNECTED, Answer
 from evsim.sim.broker.compaction import GAP, Cleaner
 from evsim.sim.broker.isolation import Isolation
 from evsim.sim.broker.line import Line
@@ -194,6 +194,8 @@ class LiveLog(Node):
             elif request.acks == "none":
                 for event in request.events:
                     self.turn_away(self.partitions[request.partition or 0], event)
+            else:
+                request.reply(DISCONNECTED)
             return
         if request.transaction >= 0 and not self.isolation.admits(request):
             return

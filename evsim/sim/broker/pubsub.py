@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field
 
 from evsim.patterns.matching import subject_problem
-from evsim.sim.broker.base import Answer
+from evsim.sim.broker.base import DISCONNECTED, Answer
 from evsim.sim.broker.durable import DurableSubscription
 from evsim.sim.broker.kept import Kept
 from evsim.sim.broker.listeners import Listeners
@@ -118,6 +118,8 @@ class LivePubSub(Node):
         if not self.up:
             if self.frozen:
                 self.hold(self.take, request)
+            else:
+                request.reply(DISCONNECTED)
             return
         answer = _CONFIRMED
         for event in request.events:

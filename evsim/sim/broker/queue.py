@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from evsim.sim.broker.base import Answer, Delivery, Message, Request, Store
+from evsim.sim.broker.base import DISCONNECTED, Answer, Delivery, Message, Request, Store
 from evsim.sim.broker.channel import Dispatcher, QueueSubscription
 from evsim.sim.broker.entries import PLAIN, Deaths, Entry, Grouped, Ready
 from evsim.sim.broker.graveyard import Graveyard, goes_round
@@ -149,6 +149,8 @@ class LiveQueue(Node):
         elif self.up:
             room = [self.put(event, request.message or PLAIN) for event in request.events]
             request.reply(_CONFIRMED if all(room) else Answer(False, "queue_full"))
+        else:
+            request.reply(DISCONNECTED)
 
     def put(self, event: int, message: Message, deaths: Deaths | None = None) -> bool:
         """Take a message; False when it was refused. A queue that is down loses what reaches it."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evsim.sim.broker.base import Answer, Request
+from evsim.sim.broker.base import DISCONNECTED, Answer, Request
 from evsim.sim.broker.compaction import GAP
 from evsim.sim.broker.partition import Partition
 from evsim.sim.node import Node
@@ -33,10 +33,12 @@ class Machine(Node):
         super().__init__(log.world, f"{log.name}-{number}")
         self.log, self.number = log, number
         self.silences = 0
+        self.dark = False
         log.world.live[self.name] = self
 
     def lose_power(self) -> None:
         """What was written and not flushed is gone; called when the machine crashes with its power."""
+        self.dark = True
         for partition in self.log.replicated:
             partition.lose_power(self.number - 1)
 
@@ -61,6 +63,7 @@ class Machine(Node):
 
     def restarted(self) -> None:
         """Catch up."""
+        self.dark = False
         self._back()
 
     def resumed(self) -> None:
@@ -76,7 +79,7 @@ class Machine(Node):
 class Replica:
     """One copy of a partition: its events, how many of them are flushed, and since when it has not been caught up."""
 
-    __slots__ = ("base", "behind_since", "events", "fetching", "flushed", "machine")
+    __slots__ = ("asked_at", "base", "behind_since", "events", "fetching", "flushed", "machine", "watched")
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
@@ -84,6 +87,8 @@ class Replica:
         self.base = self.flushed = 0
         self.fetching = 0
         self.behind_since: float | None = None
+        self.asked_at = 0.0
+        self.watched = False
 
     @property
     def end(self) -> int:
@@ -178,12 +183,7 @@ class ReplicatedPartition(Partition):
     def take(self, request: Request) -> None:
         """Append a batch; confirm it when its ``acks`` are satisfied. A leader that is down says nothing."""
         if self.offline:
-            leader = None if self.leader is None else self.replicas[self.leader].machine
-            if leader is not None and leader.frozen:
-                leader.hold(self._take_held, (self.epoch, request))
-            elif request.acks == "none":
-                for event in request.events:
-                    self._turn_away(event)
+            self._not_there(request)
             return
         if request.acks == "all" and len(self.in_sync) < self._log.value.min_insync_replicas:
             request.reply(_TOO_FEW)
@@ -197,10 +197,22 @@ class ReplicatedPartition(Partition):
             return
         self.await_replicas(request)
 
+    def _not_there(self, request: Request) -> None:
+        """Nobody leads: a frozen leader answers when it thaws, one whose process died hangs up."""
+        leader = None if self.leader is None else self.replicas[self.leader].machine
+        if leader is not None and leader.frozen:
+            leader.hold(self._take_held, (self.epoch, request))
+        elif request.acks == "none":
+            for event in request.events:
+                self._turn_away(event)
+        elif leader is None or not leader.dark:
+            request.reply(DISCONNECTED)
+
     def await_replicas(self, request: Request) -> None:
-        """Confirm this request when all in-sync replicas have what the leader has now; who is down says nothing."""
+        """Confirm this request when all in-sync replicas have what the leader has now."""
         leader = self.replicas[self.leader or 0]
         if self.offline:
+            self._not_there(request)
             return
         if len(self.in_sync) < self._log.value.min_insync_replicas:
             request.reply(_TOO_FEW)
@@ -231,9 +243,10 @@ class ReplicatedPartition(Partition):
         follower, leader = self.replicas[number], self.replicas[self.leader]
         if follower.fetching or not follower.machine.up or follower.end >= leader.end:
             return
+        follower.asked_at = self._world.now
         if follower.behind_since is None:
-            follower.behind_since = self._world.now
-            self._world.plan_in(self._log.value.replica_lag_time_max_s, self._too_slow, (number, follower.behind_since))
+            follower.behind_since = follower.asked_at
+            self._watch_lag(number)
         self._session += 1
         follower.fetching = self._session
         self._world.call_in(self._draw(), self._fetched, (number, self._session, self.epoch, leader.end))
@@ -253,8 +266,12 @@ class ReplicatedPartition(Partition):
         every = self._log.value.flush_every_events
         if every and follower.end - follower.flushed >= every:
             follower.flushed = follower.end
+        follower.behind_since = follower.asked_at  # it has now all that there was then
         if follower.end >= leader.end:
             follower.behind_since = None
+        if (
+            follower.end >= self.end
+        ):  # up to the high watermark: then it may join the in-sync set (Kafka: maybeExpandIsr)
             self._join(number)
         self._advance()
         self._fetch(number)
@@ -265,11 +282,24 @@ class ReplicatedPartition(Partition):
     def _machine(self, number: int) -> Machine:
         return self.replicas[number].machine
 
-    def _too_slow(self, lag: tuple[int, float]) -> None:
-        """Out of the in-sync set: it has not been caught up for too long."""
-        number, since_s = lag
-        if self.replicas[number].behind_since == since_s and number != self.leader:
+    def _watch_lag(self, number: int) -> None:
+        """Look at this follower when it has not been caught up for too long."""
+        follower = self.replicas[number]
+        if not follower.watched and follower.behind_since is not None:
+            follower.watched = True
+            due_s = follower.behind_since + self._log.value.replica_lag_time_max_s
+            self._world.plan_at(max(due_s, self._world.now), self._too_slow, number)
+
+    def _too_slow(self, number: int) -> None:
+        """Out of the in-sync set, unless it has had meanwhile all that there was at some moment since then."""
+        follower = self.replicas[number]
+        follower.watched = False
+        if follower.behind_since is None or number == self.leader:
+            return
+        if follower.behind_since + self._log.value.replica_lag_time_max_s <= self._world.now:
             self._leave(number)
+        else:
+            self._watch_lag(number)
 
     def _join(self, number: int) -> None:
         if number not in self.in_sync:
@@ -325,8 +355,16 @@ class ReplicatedPartition(Partition):
     def stopped(self, number: int) -> None:
         """A machine has stopped: what it was about to fetch does not come."""
         self.replicas[number].fetching = 0
-        if number == self.leader:
-            self._pending.clear()
+        if number == self.leader and self._pending:
+            waiting, self._pending = self._pending, []
+            self._world.call_in(0.0, self._hang_up, (self._machine(number), waiting))
+
+    def _hang_up(self, broken: tuple[Machine, list[tuple[int, Request]]]) -> None:
+        """The connections of a process that has died are closed; those of a machine without power are not."""
+        machine, waiting = broken
+        if machine.down and not machine.dark:
+            for _, request in waiting:
+                request.reply(DISCONNECTED)
 
     def fence(self, number: int) -> None:
         """The controller has given up on a machine: out of the in-sync set, and another leader if it led."""

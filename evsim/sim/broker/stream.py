@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from evsim.sim.broker.base import Answer
+from evsim.sim.broker.base import DISCONNECTED, Answer
 from evsim.sim.broker.following import Following
 from evsim.sim.node import Node
 from evsim.sim.part import Part
@@ -95,6 +95,8 @@ class LiveStream(Node):
         if not self.up:
             if self.frozen:
                 self.hold(self.take, request)
+            else:
+                request.reply(DISCONNECTED)
             return
         for event in request.events:
             self.store(event)

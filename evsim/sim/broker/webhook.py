@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from evsim.patterns.webhooks import SCHEDULE_S, TOLERANCE_S, new_secret, secret_problem
-from evsim.sim.broker.base import Answer
+from evsim.sim.broker.base import DISCONNECTED, Answer
 from evsim.sim.broker.posting import Posting
 from evsim.sim.faults import OnPart
 from evsim.sim.node import Node
@@ -106,6 +106,8 @@ class LiveWebhook(Node):
         if not self.up:
             if self.frozen:
                 self.hold(self.take, request)
+            else:
+                request.reply(DISCONNECTED)
             return
         for event in request.events:
             self.store(event)
