@@ -156,3 +156,40 @@ def test_two_consumers_of_one_group_are_one_when_order_is_judged():
     assert verdict.state == "VIOLATED"
     assert verdict.lines[1] == "it was overtaken while it waited in later to be tried again"
     assert in_order_by_key().judge(_overtaking(group="others")).state == "ok"
+
+
+def _hangs(*bad, times=99):
+    seen = []
+
+    async def handler(event, ctx):
+        seen.append((event.id, ctx.attempt, ctx.now))
+        if event.id in bad and ctx.attempt <= times:
+            await ctx.sleep(1000)
+        await ctx.sleep(0.5)
+        ctx.effect("done")
+
+    return handler, seen
+
+
+def test_a_handler_that_hangs_is_given_up_and_tried_again():
+    handler, seen = _hangs("shop.2", times=1)
+    history = run(*_shop(handler, retry=Retry(3, _STEADY), timeout_s=4), until_s=60)
+    assert [at for id_, _, at in seen if id_ == "shop.2"] == pytest.approx([20.1, 20.1 + 4 + 1 + 0.1])
+    assert sorted(ids(history, "effect")) == ["shop.1", "shop.2", "shop.3"]
+    assert len(ids(history, "failed")) == 1
+
+
+def test_one_that_always_hangs_is_put_aside_with_the_reason():
+    handler, _ = _hangs("shop.2")
+    history = run(*_shop(handler, retry=Retry(2, _STEADY), timeout_s=4, dead_letter="aside"), until_s=90)
+    assert ids(history, "handled") == ["shop.1", "shop.3"]
+    assert [history.notes[r.number]["reason"] for r in history.of("parked")] == ["TimeoutError: no end after 4 s"]
+
+
+def test_a_late_answer_is_not_heard_and_a_pause_does_not_hide_the_timeout():
+    handler, seen = _hangs("shop.1", times=1)
+    history = run(
+        *_shop(handler, retry=Retry(2, _STEADY), timeout_s=4), Pause("billing", at_s=12, for_s=5), until_s=1100
+    )
+    assert [at for id_, _, at in seen if id_ == "shop.1"] == pytest.approx([10.1, 17 + 1 + 0.1])
+    assert sorted(ids(history, "effect")) == ["shop.1", "shop.2", "shop.3"]

@@ -72,10 +72,11 @@ class Consumer(Part):
     ``context`` names the bounded context that the consumer belongs to. What handlers emit goes to ``to``, which is
     ``of`` when not given; what they fail on is tried again as ``retry`` says, and then goes to ``dead_letter``. With
     ``delay_s`` nothing is handled before it has lain for so long since it was published, or put into a retry topic.
-    Its handlers understand the ``versions`` of schemas that it names, and fail on any other (None: all). All members
-    together begin at most what ``rate_limit`` allows (retries in place have their back-off instead). What has lain for
-    more than ``patience_s`` when its turn comes is not handled (load shedding): it goes to ``dead_letter``, or is
-    dropped when there is none.
+    Its handlers understand the ``versions`` of schemas that it names, and fail on any other (None: all). One that still
+    waits after ``timeout_s`` has failed; what it has asked for may happen all the same. All members together begin at
+    most what ``rate_limit`` allows (retries in place have their back-off instead). What has lain for more than
+    ``patience_s`` when its turn comes is not handled (load shedding): it goes to ``dead_letter``, or is dropped when
+    there is none.
     ``calling`` says how its handlers' ``ctx.call`` protects itself. Its members join at ``joins_at_s``; to a log they
     come as a new group, which ``auto_offset_reset`` has begin at the end or at the start.
 
@@ -107,6 +108,7 @@ class Consumer(Part):
     outbox: bool = False
     retry: Retry | None = None
     delay_s: float = Field(0.0, ge=0)
+    timeout_s: float | None = Field(None, gt=0)
     rate_limit: RateLimit | None = None
     patience_s: float | None = Field(None, gt=0)
     calling: Calling | None = None

@@ -247,9 +247,28 @@ class Handling:
             self._failed(member, index, problem)
             return
         if inspect.iscoroutine(result):
+            self._watch(member, index, result)
             self._drive(member, index, context, result, None)
         else:
             self._handled(member, index, context)
+
+    def _watch(self, member: Member, index: int, coroutine: Any) -> None:
+        """Give the handler up when it still waits after ``timeout_s``."""
+        timeout_s = self.value.timeout_s
+        if timeout_s is None:
+            return
+        epoch = member.epoch
+
+        def time_is_up(_: Any) -> None:
+            if epoch != member.epoch or coroutine.cr_frame is None:
+                return
+            if member.frozen:
+                member.hold(time_is_up, None)
+                return
+            coroutine.close()
+            self._failed(member, index, TimeoutError(f"no end after {timeout_s:g} s"))
+
+        self.world.call_in(on_grid(timeout_s), time_is_up)
 
     def _drive(self, member: Member, index: int, context: Context, coroutine: Any, answer: Any) -> None:
         """Step a waiting handler until it waits again or is done."""
@@ -264,7 +283,7 @@ class Handling:
         epoch = member.epoch
 
         def go_on(answer: Any) -> None:
-            if epoch != member.epoch:
+            if epoch != member.epoch or coroutine.cr_frame is None:  # forgotten, or given up
                 coroutine.close()
             elif member.frozen:
                 member.hold(go_on, answer)
