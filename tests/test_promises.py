@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from histories import script
 
 from evsim.errors import BadScenario
 from evsim.history import History
@@ -146,3 +147,11 @@ def test_a_million_rows_are_judged_in_seconds():
         return time.process_time() - began
 
     assert took(100) < 15 * max(took(20), 0.02)
+
+
+def test_who_has_crashed_owns_nothing_unless_it_goes_on():
+    rows = ["0.0 assigned billing-1 orders/0 - 1", "3.0 crashed billing-1", "4.0 restarted billing-1"]
+    taken = "4.5 assigned billing-2 orders/0 - 2"
+    assert one_owner().judge(script("\n".join([*rows, taken]))).state == "ok"
+    verdict = one_owner().judge(script("\n".join([*rows, "4.1 delivered billing-1 orders/0 shop.1 0", taken])))
+    assert "billing-1 still had it" in verdict.lines[0]

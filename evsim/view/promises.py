@@ -142,31 +142,52 @@ def _busy_keys(history: History) -> set[str]:
 
 @dataclass(frozen=True)
 class OneOwner:
-    """At no time do two members of a group own the same partition, as the group itself counts."""
+    """At no time do two members of a group own the same partition, as the group itself counts.
+
+    A member that has crashed owns nothing more, unless it comes back and goes on with what it had.
+    """
 
     def judge(self, history: History) -> Verdict:
         """VIOLATED with the first assignment of a partition that somebody else had not given up."""
         name = "each partition has one owner at a time"
         ledger = Ledger(history)
         owner: dict[tuple[str, str], str] = {}
-        rows = ledger.rows("assigned", "revoked", "expelled", "left", "joined")
+        asleep: dict[tuple[str, str], tuple[str, int]] = {}
+        rows = ledger.rows("assigned", "revoked", "expelled", "left", "joined", "crashed")
         if not len(ledger.rows("assigned")):
             return Verdict("unknown", name, ("no partition was ever assigned",))
         for row in rows.tolist():
             time, step, node, place, *_ = history.record_at(row)
-            group = ledger.owners[ledger.what[row]]
+            spot = (ledger.owners[ledger.what[row]], place)
             if step == "assigned":
-                other = owner.get((group, place), node)
+                other = owner.get(spot, node)
+                sleeper, since = asleep.pop(spot, (node, row))
+                if sleeper != node and _works_at(ledger, sleeper, place, since, row):
+                    other = sleeper
                 if other != node:
                     line = f"{place} was given to {node} at {time:.3f} s, and {other} still had it"
                     return Verdict("VIOLATED", name, (line,), times=(time,))
-                owner[group, place] = node
+                owner[spot] = node
             elif step == "revoked":
-                if owner.get((group, place)) == node:
-                    del owner[group, place]
+                if owner.get(spot) == node:
+                    del owner[spot]
+                if asleep.get(spot, ("", 0))[0] == node:
+                    del asleep[spot]
             else:
-                owner = {spot: each for spot, each in owner.items() if each != node}
+                had = {each for each, who in owner.items() if who == node}
+                owner = {each: who for each, who in owner.items() if who != node}
+                if step == "crashed":
+                    asleep |= dict.fromkeys(had, (node, row))
+                else:
+                    asleep = {each: who for each, who in asleep.items() if who[0] != node}
         return Verdict("ok", name)
+
+
+def _works_at(ledger: Ledger, node: str, place: str, since: int, until: int) -> bool:
+    """Whether a member has met an event of a partition between two rows."""
+    here = np.array([what.node == node and what.place == place for what in ledger.history.whats], dtype=bool)
+    met = ledger.rows_of(here & ledger.wanted("delivered", "skipped"))
+    return bool(((met > since) & (met < until)).any())
 
 
 @dataclass(frozen=True)
