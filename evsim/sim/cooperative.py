@@ -67,11 +67,11 @@ class CooperativeMember(LiveMember):
         if self.down:  # when it is back it reads the positions of all that it owns
             return
         begins = not self.cursors
-        committed, owners = self.group.committed, self.group.owners
+        owners = self.group.owners
         have = {cursor.partition.index for cursor in self.cursors}
         for p in self._log.partitions[: len(owners)]:
             if owners[p.index] is self and p.index not in have:
-                start = min(max(committed[p.index], p.start), p.end)
+                start = self.group.begin_of(p)
                 self.cursors.append(Cursor(self.world, self.name, p, start))
         self.cursors.sort(key=lambda cursor: cursor.partition.index)
         if begins and not self.busy:

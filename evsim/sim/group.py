@@ -230,6 +230,8 @@ class LiveGroup(Shared):
         if upto <= start:
             return True
         self.committed[index] = upto
+        if upto <= cursor.partition.start:  # done, and deleted meanwhile
+            return True
         events, base, history = cursor.partition.events, cursor.partition.start, self.world.history
         first = max(start, base)
         if not self.log.value.compaction:
@@ -286,19 +288,32 @@ class LiveGroup(Shared):
 
     def miss(self, partition: Partition, gone: int) -> None:
         """Retention is about to delete the oldest ``gone`` events: record those that this group has not come to."""
-        index, first = partition.index, partition.start + gone
-        owner, position = self.owners[index], self.position(partition)
-        if position >= first:
-            return
+        first, position = partition.start + gone, self.position(partition)
         code = self.world.history.code("expired", self.value.name, partition.place)
         for offset in range(max(position, partition.start), first):
             event = partition.events[offset - partition.start]
             if event != GAP:
                 self.world.record(self.world.now, code, event, offset)
-        reset = first if self.value.auto_offset_reset == "earliest" else partition.end
-        self.committed[index] = max(self.committed[index], reset)
-        if owner is not None:
-            owner.jump(partition, reset)
+
+    def begin_of(self, partition: Partition) -> int:
+        """Where a new owner begins: at the committed offset, if what stands there is still kept."""
+        committed = self.committed[partition.index]
+        return self.reset(partition) if committed < partition.start else min(committed, partition.end)
+
+    def reset(self, partition: Partition) -> int:
+        """Retention has passed us: go on where ``auto_offset_reset`` says; what this leaves out is recorded as missed.
+
+        It happens when a member comes to ask for what is gone, and not before: OFFSET_OUT_OF_RANGE.
+        """
+        offset = partition.start
+        if self.value.auto_offset_reset == "latest":
+            offset = partition.end
+            code = self.world.history.code("missed", self.value.name, partition.place)
+            for number, event in enumerate(partition.events, start=partition.start):
+                if event != GAP:
+                    self.world.record(self.world.now, code, event, number)
+        self.committed[partition.index] = max(self.committed[partition.index], offset)
+        return offset
 
 
 def _range_owner(partition: int, partitions: int, members: int) -> int:

@@ -187,8 +187,7 @@ class LiveMember(Node):
             self._go()
 
     def _read_positions(self, share: list[Partition]) -> None:
-        committed = self.group.committed
-        self.cursors = [Cursor(self.world, self.name, p, min(max(committed[p.index], p.start), p.end)) for p in share]
+        self.cursors = [Cursor(self.world, self.name, p, self.group.begin_of(p)) for p in share]
         self._turn = 0
 
     def _go(self) -> None:
@@ -214,12 +213,6 @@ class LiveMember(Node):
         for cursor in self.cursors:
             if cursor.partition is partition:
                 cursor.position = min(cursor.position, offset)
-
-    def jump(self, partition: Partition, offset: int) -> None:
-        """Go on at another offset: what lay before is gone."""
-        for cursor in self.cursors:
-            if cursor.partition is partition and not (self.busy and cursor is self.cursor):
-                cursor.position = max(cursor.position, offset)
 
     # ---------------------------------------------------------------- one delivery
 
@@ -271,7 +264,7 @@ class LiveMember(Node):
     def _reset(self, cursor: Cursor) -> int:
         """Retention has passed us while we were at work: go on where ``auto_offset_reset`` says."""
         partition = cursor.partition
-        cursor.position = partition.start if self.group.value.auto_offset_reset == "earliest" else partition.end
+        cursor.position = self.group.reset(partition)
         return cursor.position - partition.start
 
     def _fetch_again(self, epoch: int) -> None:

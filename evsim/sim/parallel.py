@@ -271,10 +271,7 @@ class ParallelMember(LiveMember):
         return len(self._free) < len(self.hands)
 
     def _read_positions(self, share: list[Partition]) -> None:
-        committed = self.group.committed
-        self.cursors = [
-            WideCursor(self.world, self.name, p, min(max(committed[p.index], p.start), p.end)) for p in share
-        ]
+        self.cursors = [WideCursor(self.world, self.name, p, self.group.begin_of(p)) for p in share]
         self._turn = 0
         self._clear()
 
@@ -321,8 +318,7 @@ class ParallelMember(LiveMember):
         """How many events of the partition lie before the next one; what retention deleted is passed over."""
         partition = cursor.partition
         if cursor.ahead < partition.start:
-            earliest = self.group.value.auto_offset_reset == "earliest"
-            cursor.jump(partition.start if earliest else partition.end)
+            cursor.jump(self.group.reset(partition))
         return int(cursor.ahead - partition.start)
 
     def visible(self, cursor: Cursor) -> int:
@@ -444,12 +440,6 @@ class ParallelMember(LiveMember):
         for index, cursor in enumerate(self.cursors):
             if cursor.partition is partition:
                 self.cursors[index] = WideCursor(self.world, self.name, partition, min(cursor.position, offset))
-
-    def jump(self, partition: Partition, offset: int) -> None:
-        """Go on at another offset: what lay before is gone."""
-        for cursor in self.cursors:
-            if cursor.partition is partition:
-                cursor.jump(offset)
 
     def paused(self) -> None:
         """Work stops where it is; the group hears nothing more."""

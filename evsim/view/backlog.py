@@ -42,7 +42,7 @@ class Progress(NamedTuple):
 
 def progress(ledger: Ledger, group: str) -> Progress:
     """How ends and positions moved, for one group."""
-    stores, commits = ledger.stored_for(group), ledger.wanted("acked", "expired", group=group)
+    stores, commits = ledger.stored_for(group), ledger.wanted("acked", "expired", "missed", group=group)
     codes = (stores | commits) & np.array([is_partition(place) for place in ledger.places], dtype=bool)
     rows = ledger.rows_of(codes)
     places = sorted({place for place, wanted in zip(ledger.places, codes, strict=True) if wanted})

@@ -62,3 +62,19 @@ def offsets_never_change() -> Seen:
     history = scene(twenty(), Log("orders", retention_events=5), billing, Pause("billing", at_s=0.05, for_s=5))
     read = [record.number for record in rows(history, "handled")]
     return Seen(f"read offsets {listed(read)}", read == [15, 16, 17, 18, 19])
+
+
+@CASES.case(
+    "log-37",
+    "as log-36, auto.offset.reset latest; then ten more come",
+    "it goes on behind the last: the five that are still kept are left out too",
+    f"Kafka, auto.offset.reset — {KAFKA}#consumerconfigs_auto.offset.reset",
+    fault="pause",
+)
+def latest_leaves_out_what_is_still_kept() -> Seen:
+    """Automatically reset the offset to the latest offset, when the consumer asks for what is gone."""
+    more = Publisher("more", to="orders", gap_s=Constant(0.6), count=12)
+    parts = twenty(), Log("orders", retention_events=5), group("billing"), Pause("billing", at_s=0.05, for_s=5)
+    history = scene(*parts, more)
+    read, missed = [record.time for record in rows(history, "handled")], rows(history, "missed")
+    return Seen(f"{len(read)} read, all after 5 s; {len(missed)} left out", min(read) > 5 and len(missed) == 5)
