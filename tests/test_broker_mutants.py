@@ -17,6 +17,7 @@ from evsim.lab.scenario import Scenario
 from evsim.laws import Constant
 from evsim.sim.broker import endpoint, following, posting
 from evsim.sim.broker.channel import Dispatcher, QueueSubscription
+from evsim.sim.broker.compaction import Cleaner
 from evsim.sim.broker.durable import DurableSubscription
 from evsim.sim.broker.exchange import LiveExchange
 from evsim.sim.broker.graveyard import Graveyard
@@ -24,7 +25,9 @@ from evsim.sim.broker.kept import Kept
 from evsim.sim.broker.listeners import Listeners
 from evsim.sim.broker.log import Log
 from evsim.sim.broker.queue import LiveQueue, Queue
+from evsim.sim.broker.share import ShareSubscription
 from evsim.sim.consumer import Consumer
+from evsim.sim.cooperative import CooperativeGroup
 from evsim.sim.group import LiveGroup
 from evsim.sim.publisher import Publisher
 from evsim.sim.sender import Sender
@@ -134,6 +137,42 @@ class Case(NamedTuple):
     ids: tuple[str, ...]
 
 
+def counts_twice(original, self, worker, share, offset):
+    share.records[offset].count += 1
+    original(self, worker, share, offset)
+
+
+def is_only_gone(original, self, worker):
+    self.gone(worker)
+
+
+def always(original, self, share, delivery):
+    return delivery.number in share.records
+
+
+def takes_everything(original, self, partition):
+    for offset in range(partition.start, partition.end):
+        self._clear(partition, offset)
+
+
+def takes_tombstones(original, self, partition):
+    self._tombs[partition.index] = [(0.0, offset) for _, offset in self._tombs.get(partition.index, ())]
+    original(self, partition)
+
+
+def leaves_tombstones(original, self, partition):
+    self._tombs[partition.index] = []
+    original(self, partition)
+
+
+def stops_the_world(original, self):
+    for member in self._here():
+        member.give_up_some({index for index, owner in enumerate(self.owners) if owner is member})
+        self.asked[member.name] = {index for index, owner in enumerate(self.owners) if owner is member}
+    self._preparing, self._assigning = True, self._assigning + 1
+    self._assign_when_ready()
+
+
 MUTANTS = [
     Case(
         "loses committed offsets at a rebalance", replaces(LiveGroup, "_assign", forgets_offsets), ("log-01", "log-02")
@@ -170,6 +209,14 @@ MUTANTS = [
     Case("a webhook believes everything", believes_everything, ("webhook-02", "webhook-03")),
     Case("a client resumes at the end", replaces(following.Following, "_connect", resumes_at_the_end), ("stream-02",)),
     Case("a producer never tries again", replaces(Sender, "_try_again", never_tries_again), ("log-07", "log-08")),
+    Case("a share group counts deliveries twice", replaces(ShareSubscription, "_give", counts_twice), ("log-51",)),
+    Case("a lock never runs out", replaces(ShareSubscription, "_ring", nothing), ("log-53",)),
+    Case("a late acceptance counts", replaces(ShareSubscription, "_has", always), ("log-54",)),
+    Case("who closes keeps its records", replaces(ShareSubscription, "left", is_only_gone), ("log-55",)),
+    Case("compaction takes everything", replaces(Cleaner, "_forget", takes_everything), ("log-40",)),
+    Case("a tombstone goes at once", replaces(Cleaner, "_forget", takes_tombstones), ("log-43",)),
+    Case("a tombstone never goes", replaces(Cleaner, "_forget", leaves_tombstones), ("log-44",)),
+    Case("cooperative members stop all", replaces(CooperativeGroup, "rebalance", stops_the_world), ("log-61",)),
     Case("a producer never gives up", replaces(Sender, "_give_up", nothing), ("log-24",)),
 ]
 
