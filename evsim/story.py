@@ -148,7 +148,7 @@ class _Teller:
         broker = self.history.parts.get(record.place.partition("/")[0], {}).get("kind", "log")
         kind = self.history.parts.get(record.place, {}).get("kind")
         asked = kind in {"service", "cache"}
-        told = _ASKED.get(record.step) if asked else _COPIES.get(record.step) if broker != "log" else None
+        told = _ASKED.get(record.step) if asked else _COPIES.get(record.step) if broker != "log" or self._shares(record) else None
         sentence = self.effect(record) if record.step == "effect" else told or _SENTENCES.get(record.step)
         if record.step == "shed" and self._is_consumer(record):
             sentence = "{node} did not handle {id}: it had waited too long"
@@ -174,6 +174,11 @@ class _Teller:
             "why": self.why(record),
         }
         return f"{record.time:10.3f} s  {sentence.format(**words)}"
+
+    def _shares(self, record: Record) -> bool:
+        """Whether this is a member of a share group, which acknowledges one by one."""
+        part = self.history.parts.get(record.node) or self.history.parts.get(part_of(record.node), {})
+        return record.step == "acked" and bool(part.get("share"))
 
     def _reads_elsewhere(self, record: Record) -> bool:
         """Whether this is a consumer, and of another place."""

@@ -205,3 +205,9 @@ def test_a_batch_that_takes_longer_than_the_lock_never_ends():
     history = run(*late, until_s=60)
     assert len(history.of("acked")) < 50
     assert len(history.of("exhausted")) > 50
+
+
+def test_the_story_of_a_record_speaks_of_no_offset_of_the_group():
+    told = run(*shop(members=2), until_s=30).story("shop.3")
+    assert "knows that billing-" in told
+    assert "now stands at" not in told
