@@ -148,7 +148,8 @@ class _Teller:
         broker = self.history.parts.get(record.place.partition("/")[0], {}).get("kind", "log")
         kind = self.history.parts.get(record.place, {}).get("kind")
         asked = kind in {"service", "cache"}
-        told = _ASKED.get(record.step) if asked else _COPIES.get(record.step) if broker != "log" or self._shares(record) else None
+        alone = broker != "log" or self._shares(record)
+        told = _ASKED.get(record.step) if asked else _COPIES.get(record.step) if alone else None
         sentence = self.effect(record) if record.step == "effect" else told or _SENTENCES.get(record.step)
         if record.step == "shed" and self._is_consumer(record):
             sentence = "{node} did not handle {id}: it had waited too long"
