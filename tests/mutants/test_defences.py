@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from shops import run
-from test_mutants import Case, name
+from test_checks_catch import Case, name
 
 from evsim.laws import Constant, Exponential, Zipf
 from evsim.patterns.breaker import RateLimit
