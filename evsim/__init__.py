@@ -72,7 +72,12 @@ _ROOMS = {
     "patterns.handler": ("Unavailable", "Reject", "Requeue"),
     "view.checks": ("at_most_once", "at_least_once", "exactly_once", "in_order_by_key", "nothing_lost", "every"),
     "view.conservation": ("conserved",),
+    "view.stories": ("all_or_nothing",),
     "view.promises": ("recovers_within", "nothing_stuck", "conserves", "one_owner", "no_poll_skip", "in_time"),
+    "view.anomalies": (
+        "no_lost_writes", "no_duplicates", "nothing_unexpected", "monotonic_polls", "in_causal_order", "converges",
+        "schema_readable",
+    ),
     "view.plots": ("bars", "lines", "linger_curve", "side_by_side"),
     "view.figure": ("use_theme",),
     "view.linger": ("Linger", "best_linger_s"),

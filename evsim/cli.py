@@ -285,9 +285,16 @@ def _is_history(target: str) -> bool:
         return False
 
 
+_WORDLESS = {
+    "nothing_lost", "in_order_by_key", "one_owner", "no_poll_skip", "no_lost_writes", "no_duplicates",
+    "nothing_unexpected", "monotonic_polls", "in_causal_order", "schema_readable",
+}  # fmt: skip
+"""Promises that need no word behind a colon."""
+
+
 def _promise(text: str) -> Any:
     """``nothing_lost``, ``at_most_once:card charged``, ``every:order.placed``."""
-    from evsim.view import checks, promises
+    from evsim.view import anomalies, checks, promises
 
     made: dict[str, Callable[..., Any]] = {
         "nothing_lost": lambda _: checks.nothing_lost(),
@@ -301,11 +308,17 @@ def _promise(text: str) -> Any:
         "in_time": lambda words: promises.in_time(_seconds(words)),
         "one_owner": lambda _: promises.one_owner(),
         "no_poll_skip": lambda _: promises.no_poll_skip(),
+        "no_lost_writes": lambda _: anomalies.no_lost_writes(),
+        "no_duplicates": lambda _: anomalies.no_duplicates(),
+        "nothing_unexpected": lambda _: anomalies.nothing_unexpected(),
+        "monotonic_polls": lambda _: anomalies.monotonic_polls(),
+        "in_causal_order": lambda _: anomalies.in_causal_order(),
+        "schema_readable": lambda _: anomalies.schema_readable(),
     }
     name, _, words = text.partition(":")
     if name not in made:
         raise UnknownName(f"no promise called {name!r}{did_you_mean(name, made)}")
-    if not words and name not in {"nothing_lost", "in_order_by_key", "one_owner", "no_poll_skip"}:
+    if not words and name not in _WORDLESS:
         timed = name in {"recovers_within", "nothing_stuck", "in_time"}
         example = "30" if timed else "order.placed" if name == "every" else "card charged"
         raise UnknownName(f"the promise {name!r} needs words behind a colon, such as '{name}:{example}'")

@@ -103,7 +103,7 @@ class Conserves:
         sums, last = self._sums(history)
         if not sums:
             return Verdict("unknown", name, (f"neither «{self.taken}» nor «{self.given}» happened",))
-        busy = _busy_keys(history)
+        busy = busy_keys(history)
         wrong = [key for key, (taken, given) in sums.items() if abs(taken - given) > 1e-9 and key not in busy]
         if not wrong:
             waits = sum(abs(taken - given) > 1e-9 for taken, given in sums.values())
@@ -131,7 +131,7 @@ class Conserves:
         return sums, last
 
 
-def _busy_keys(history: History) -> set[str]:
+def busy_keys(history: History) -> set[str]:
     """Keys of events that some group has not dealt with."""
     ledger, keys = Ledger(history), Keys(history)
     waiting = np.zeros(history.event_count, dtype=bool)
