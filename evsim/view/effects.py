@@ -22,21 +22,7 @@ class Effects:
         self.history, self.effect = history, effect
         self.ledger, self.keys = Ledger(history), Keys(history)
         codes = np.array([what.step == "effect" and what.place == effect for what in history.whats], dtype=bool)
-        rows = self.ledger.rows_of(codes)
-        labels = self._labels(rows)
-        self.rows, self.labels = rows[labels != _NEVER], labels[labels != _NEVER]
-
-    def _labels(self, rows: Whole) -> Whole:
-        """The key of the event that was handled, unless the note names another."""
-        events, numbers = self.ledger.event[rows], self.ledger.number[rows]
-        labels = np.full(len(rows), _NEVER, dtype=np.int64)
-        labels[events >= 0] = self.keys.labels[events[events >= 0]]
-        notes = self.history.notes
-        for spot in np.flatnonzero(numbers >= 0).tolist():
-            key = notes[int(numbers[spot])].get("key")
-            if key is not None:
-                labels[spot] = self.keys.label_of(str(key))
-        return labels
+        self.rows, self.labels = labels_of(self.ledger, self.keys, self.ledger.rows_of(codes))
 
     @property
     def title(self) -> str:
@@ -53,6 +39,19 @@ class Effects:
         """The sentence for an effect that did not happen at all."""
         known = dict.fromkeys(what.place for what in self.history.whats if what.step == "effect")
         return f"{self.title} never happened{did_you_mean(self.effect, known)}"
+
+
+def labels_of(ledger: Ledger, keys: Keys, rows: Whole) -> tuple[Whole, Whole]:
+    """Rows of effects with the label of each: the key of the event that was handled, unless the note names another."""
+    events, numbers = ledger.event[rows], ledger.number[rows]
+    labels = np.full(len(rows), _NEVER, dtype=np.int64)
+    labels[events >= 0] = keys.labels[events[events >= 0]]
+    notes = ledger.history.notes
+    for spot in np.flatnonzero(numbers >= 0).tolist():
+        key = notes[int(numbers[spot])].get("key")
+        if key is not None:
+            labels[spot] = keys.label_of(str(key))
+    return rows[labels != _NEVER], labels[labels != _NEVER]
 
 
 def repeated(effects: Effects) -> Verdict:
