@@ -26,6 +26,7 @@ from evsim.view.words import count
 if TYPE_CHECKING:
     from evsim.lab.run import Run
     from evsim.lab.scenario import Scenario
+    from evsim.view.figure import Figure
     from evsim.view.verdict import Verdict
 
 LINES_MAX = 12
@@ -85,7 +86,14 @@ class Covered:
     interrupted: bool = False
     unknown: int = 0
     faults: Counter[str] = field(default_factory=Counter)
+    places: Counter[tuple[str, str]] = field(default_factory=Counter)
     found: bool = False
+
+    def coverage(self) -> Figure:
+        """A figure: how often each kind of fault was injected where."""
+        from evsim.view.plots import coverage
+
+        return coverage(self.places, self.tried)
 
     def __repr__(self) -> str:
         much = f"{count(self.tried, 'schedule')} tried" + (
@@ -126,18 +134,19 @@ def search(
     points = systematic(scenario, seed, until_s, deliveries, most) if "crash" in faults else iter(())
     cases = list(islice(_in_turn(points, lottery.cases(seed)), budget))
     broken = partial(_broken, promises=tuple(promises))
-    seen, tried, unknown, interrupted = Counter[str](), 0, 0, False
+    seen, places, tried, unknown, interrupted = Counter[str](), Counter[tuple[str, str]](), 0, 0, False
     try:
         for case, state in counted(_judged(cases, broken, executor), len(cases), progress):
             tried += 1
             seen.update(_kind(fault) for fault in case.faults)
+            places.update((_kind(fault), _place(fault)) for fault in case.faults)
             unknown += state == "unknown"
             if state == "VIOLATED":
                 return _smallest(case, scenario, tuple(promises), tried, budget)
     except KeyboardInterrupt:
         interrupted = True
     names = tuple(verdict.promise for verdict in cases[0].run().check(*promises))
-    return Covered(names, tried, interrupted, unknown, seen)
+    return Covered(names, tried, interrupted, unknown, seen, places)
 
 
 def shrink(run: Run, promises: Sequence[Any], budget: int = 500) -> Found:
@@ -189,6 +198,11 @@ def _smallest(case: Case, keep: Scenario, promises: tuple[Any, ...], tried: int,
     verdict = broken(run)
     assert verdict is not None
     return Found(verdict, small, run, case, tried, spent)
+
+
+def _place(fault: Any) -> str:
+    """The part or the link that a fault hits."""
+    return str(fault.part) if hasattr(fault, "part") else f"{fault.start}>{fault.end}"
 
 
 def _kind(fault: Any) -> str:

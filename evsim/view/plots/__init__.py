@@ -1,5 +1,6 @@
 """The figures: functions of a history, one a room; matplotlib is entered when a picture is looked at."""
 
+from evsim.view.plots.coverage import coverage
 from evsim.view.plots.dead_letters import dead_letters
 from evsim.view.plots.depth import depth
 from evsim.view.plots.lag import lag
@@ -17,6 +18,7 @@ from evsim.view.plots.topology import topology
 __all__ = [
     "bars",
     "compare_lines",
+    "coverage",
     "dead_letters",
     "depth",
     "lag",
