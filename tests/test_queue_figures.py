@@ -8,12 +8,16 @@ from shops import run
 from evsim import UnknownName
 from evsim.history import History
 from evsim.laws import Constant, Exponential
+from evsim.sim.broker.base import Message
 from evsim.sim.broker.log import Log
 from evsim.sim.broker.queue import Queue
 from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash, Join, Pause
+from evsim.sim.gray import Slow
 from evsim.sim.publisher import Publisher
-from evsim.view.plots import depth, ownership, timeline
+from evsim.view.plots import depth, latency, ownership, timeline
+from evsim.view.prediction import predict
+from evsim.view.theory import MM1, MMc
 
 
 def queue_shop(*more, **settings):
@@ -77,3 +81,52 @@ def test_a_queue_has_a_lane_of_its_own_in_the_space_time_diagram():
     told = " ".join(figure.facts.values())
     assert "tasks stores it" in told
     assert "starts the work" in told
+
+
+def office(*more, message=None, clerks=4, **queue):
+    return (
+        Publisher("shop", to="tasks", rate=8 * clerks, **({"message": message} if message else {})),
+        Queue("tasks", **queue),
+        Consumer("clerk", of="tasks", members=clerks, service_s=Exponential(0.1)),
+        *more,
+    )
+
+
+def test_several_workers_of_one_queue_are_predicted_by_erlang():
+    history = run(*office(), until_s=400)
+    law = predict(history).law
+    assert isinstance(law, MMc)
+    assert law.mean_sojourn_s == pytest.approx(0.1 + 0.0746, rel=0.002)  # Erlang C of 4 servers at 80 %: 0.5964
+    assert latency(history).facts["theory"] == "M/M/c, mean 175 ms"
+    assert isinstance(predict(run(*office(clerks=1), until_s=5)).law, MM1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"max_length": 5000}, "has a max_length"),
+        ({"max_length": 5}, "something was overflowed"),
+        ({"message_ttl_s": 60}, "has a message_ttl_s"),
+        ({"single_active_consumer": True}, "gives all to one of the 4 members"),
+        ({"message": Message(delay_s=1)}, "delayed or expire"),
+        ({"visibility_timeout_s": 0.1}, "something was requeued"),
+    ],
+)
+def test_no_law_is_claimed_where_messages_do_not_simply_wait_their_turn(settings, reason):
+    law, told = predict(run(*office(**settings), until_s=10))
+    assert law is None
+    assert reason in told
+
+
+def test_no_law_is_claimed_for_a_run_with_a_slow_worker():
+    law, told = predict(run(*office(Slow("clerk-2", factor=10, at_s=2, for_s=3)), until_s=10))
+    assert law is None
+    assert "something was slowed" in told
+
+
+def test_a_part_that_is_no_server_has_no_service_time_and_breaks_nothing():
+    parts = run(*queue_shop(), until_s=5).parts
+    worker = {name: value for name, value in parts["worker"].items() if name != "service_s"}
+    law, told = predict(dict(parts) | {"worker": worker})
+    assert law is None
+    assert "takes no time" in told

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from evsim.view.theory import Queue
 
 Part = Mapping[str, Any]
-_FAULTS = ("crashed", "paused", "cut", "dropped", "duplicated", "delayed", "expired", "left")
+_FAULTS = (
+    *("crashed", "paused", "slowed", "cut", "dropped", "duplicated", "delayed"),
+    *("expired", "overflowed", "requeued", "left"),
+)
 _DURATION: TypeAdapter[Any] = TypeAdapter(Duration)
 
 
@@ -75,6 +78,8 @@ def _fit(parts: Mapping[str, Part], consumer: Part) -> Prediction:
         part for part in parts.values() if part.get("kind") == "publisher" and part.get("to") == log.get("name")
     ]
     rate, gap_scv = _arrivals(publishers)
+    if log.get("kind") == "queue":
+        _check_queue(log, consumer, publishers)
     service = _DURATION.validate_python(consumer.get("service_s", 0.0))
     if int(consumer.get("parallel", 1)) > 1:
         return _at_once(consumer, log, publishers, _pooled({**consumer, "prefetch": 1}, rate, gap_scv, service))
@@ -145,6 +150,23 @@ def _check_plain(parts: Mapping[str, Part], consumer: Part) -> None:
             and log in {part.get("start"), part.get("end")}
         ):
             raise _NoLaw(f"no law: the link {part['start']}>{part['end']} takes time too, which no law here knows")
+
+
+def _check_queue(queue: Part, consumer: Part, publishers: list[Part]) -> None:
+    """All messages wait in one line, first come first served, for as long as it takes, and every member may take."""
+    name = queue["name"]
+    limits = [limit for limit in ("max_length", "message_ttl_s", "expires_s") if queue.get(limit) is not None]
+    if limits:
+        raise _NoLaw(f"no law: {name} has a {limits[0]}, so not every message waits until it is done")
+    if queue.get("single_active_consumer") and int(consumer.get("members", 1)) > 1:
+        raise _NoLaw(f"no law: {name} gives all to one of the {consumer['members']} members; the others stand by")
+    if queue.get("fifo") and any(part.get("key", "own") != "own" for part in publishers):
+        raise _NoLaw(f"no law: in {name} messages of one group wait for each other; give each its own key")
+    messages = [part.get("message") or {} for part in publishers]
+    if any(message.get("delay_s") or message.get("expiration_s") is not None for message in messages):
+        raise _NoLaw(f"no law: messages to {name} are delayed or expire, which no law here knows")
+    if queue.get("max_priority") is not None and len({message.get("priority", 0) for message in messages}) > 1:
+        raise _NoLaw(f"no law: some messages in {name} overtake others, for their priority is higher")
 
 
 def _takes_time(law: Any) -> bool:
