@@ -42,8 +42,8 @@ def coverage(injected: Mapping[tuple[str, str], int], tried: int) -> Figure:
 
 
 def _fits(kind: str, place: str) -> bool:
-    """Faults of links are for links, all others for parts; which part passes which step is not known here."""
-    return (">" in place) == (kind in {"drop", "duplicate", "delay", "partition"}) and " after " not in kind
+    """Faults of links are for links, all others for parts; steps and duplicates are not for every one of them."""
+    return (">" in place) == (kind in {"drop", "delay", "partition"}) and " after " not in kind and kind != "duplicate"
 
 
 def _fact(injected: Mapping[tuple[str, str], int], kind: str, places: list[str]) -> str:
