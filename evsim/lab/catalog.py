@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from evsim.errors import UnknownName, did_you_mean
 from evsim.lab.handlers import HANDLERS, charge, ship
+from evsim.lab.planted import PLANTED, SAGA, TRANSFER
 from evsim.lab.scenario import Scenario
 from evsim.laws import Constant, Exponential
 from evsim.sim.broker.log import Log
@@ -18,7 +19,7 @@ from evsim.sim.service import Service
 
 __all__ = [
     "CATALOG", "CHAIN", "HANDLERS", "HELLO", "INCIDENT", "ORDER_SHOP", "OUTAGE", "PAYMENT",
-    "about", "charge", "get", "names", "ship",
+    "SAGA", "TRANSFER", "about", "charge", "get", "names", "ship",
 ]  # fmt: skip
 
 HELLO = Scenario(
@@ -83,10 +84,12 @@ _ABOUT = {
     "payment": "cards are charged and parcels sent by handlers",
     "incident": "a night with four faults, one of which cost a customer money",
     "chain": "a shop that waits for three services in a row; no log",
-}
+    "saga": "pay, reserve, or give the money back: right, whatever crashes",
+    "transfer": "money from one account to another: right, whatever crashes",
+} | {each.name: f"the {each.name.partition('-')[0]} with a planted bug, to be found by a search" for each in PLANTED}
 
 CATALOG: Mapping[str, Scenario] = MappingProxyType(
-    {s.name: s for s in (HELLO, ORDER_SHOP, OUTAGE, PAYMENT, INCIDENT, CHAIN)}
+    {s.name: s for s in (HELLO, ORDER_SHOP, OUTAGE, PAYMENT, INCIDENT, CHAIN, SAGA, TRANSFER, *PLANTED)}
 )
 """Every scenario that has a name of its own, simplest first."""
 
