@@ -132,12 +132,13 @@ def search(
     refuse_without_parts(scenario.check())
     lottery = Lottery(scenario, until_s, known(faults), most, Chance(seed))
     points = systematic(scenario, seed, until_s, deliveries, most) if "crash" in faults else iter(())
-    cases = list(islice(_in_turn(points, lottery.cases(seed)), budget))
+    cases = islice(_in_turn(points, lottery.cases(seed)), budget)
+    first: Case | None = None
     broken = partial(_broken, promises=tuple(promises))
     seen, places, tried, unknown, interrupted = Counter[str](), Counter[tuple[str, str]](), 0, 0, False
     try:
-        for case, state in counted(_judged(cases, broken, executor), len(cases), progress):
-            tried += 1
+        for case, state in counted(_judged(cases, broken, executor), budget, progress):
+            first, tried = first or case, tried + 1
             seen.update(_kind(fault) for fault in case.faults)
             places.update((_kind(fault), _place(fault)) for fault in case.faults)
             unknown += state == "unknown"
@@ -145,7 +146,8 @@ def search(
                 return _smallest(case, scenario, tuple(promises), tried, budget)
     except KeyboardInterrupt:
         interrupted = True
-    names = tuple(verdict.promise for verdict in cases[0].run().check(*promises))
+    whole = first or Case(scenario, seed, until_s)
+    names = tuple(verdict.promise for verdict in whole.run().check(*promises))
     return Covered(names, tried, interrupted, unknown, seen, places)
 
 
@@ -166,17 +168,19 @@ def _in_turn(first: Iterator[Case], second: Iterator[Case]) -> Iterator[Case]:
     return (case for case in both if case is not missing)  # type: ignore[misc]
 
 
-def _judged(cases: list[Case], judge: Callable[[Case], str], executor: Executor | None) -> Iterable[tuple[Case, str]]:
+def _judged(
+    cases: Iterator[Case], judge: Callable[[Case], str], executor: Executor | None
+) -> Iterable[tuple[Case, str]]:
     """Each case with the worst state of its verdicts, in order; side by side where there is an executor."""
     if executor is None:
         return ((case, judge(case)) for case in cases)
     return _side_by_side(cases, judge, executor)
 
 
-def _side_by_side(cases: list[Case], judge: Callable[[Case], str], executor: Executor) -> Iterator[tuple[Case, str]]:
-    wave = 8 * _BATCH
-    for start in range(0, len(cases), wave):
-        some = cases[start : start + wave]
+def _side_by_side(
+    cases: Iterator[Case], judge: Callable[[Case], str], executor: Executor
+) -> Iterator[tuple[Case, str]]:
+    while some := list(islice(cases, 8 * _BATCH)):
         yield from zip(some, executor.map(judge, some, chunksize=_BATCH), strict=True)
 
 
