@@ -17,6 +17,7 @@ from evsim.sim.gray import Slow
 from evsim.sim.publisher import Publisher
 from evsim.view.plots import depth, latency, ownership, timeline
 from evsim.view.prediction import predict
+from evsim.view.scene import Scene
 from evsim.view.theory import MM1, MMc
 
 
@@ -130,3 +131,19 @@ def test_a_part_that_is_no_server_has_no_service_time_and_breaks_nothing():
     law, told = predict(dict(parts) | {"worker": worker})
     assert law is None
     assert "takes no time" in told
+
+
+def test_what_was_sent_ahead_is_drawn_in_the_hand_and_comes_again_only_after_the_crash():
+    shop = queue_shop(Crash("worker-1", at_s=2.02, down_s=None), members=2, prefetch=20, service_s=Constant(0.3))
+    history = run(*shop, until_s=30)
+    back = history.of("requeued")
+    event = int(back.event[-1])
+    scene = Scene(history, [event])
+    hop = next(hop for hop in scene.hops if hop.event == event and hop.end.startswith("worker"))
+    assert (
+        hop.start_s
+        == history.of("pushed", node="worker-2").time[history.of("pushed", node="worker-2").event.tolist().index(event)]
+    )
+    assert hop.start_s >= back.time[-1] > 2.02
+    hand = [w for w in scene.works if (w.event, w.lane, w.kind) == (event, "worker-2", "wait")]
+    assert hand[0].end_s > hand[0].start_s >= hop.start_s

@@ -74,6 +74,7 @@ class Scene:
         self.effects: list[Moment] = []
         self._published: dict[int, tuple[float, str]] = {}
         self._stored: dict[tuple[int, str], tuple[float, str]] = {}
+        self._pushed: dict[tuple[int, str], float] = {}
         self._tries: dict[tuple[int, str], int] = {}
         self._in_hand: dict[str, Work] = {}
         self._asked: dict[tuple[int, str], float] = {}
@@ -129,6 +130,12 @@ class Scene:
         if start:
             self.hops.append(Hop(event, start_s, start, record.time, record.place, "again" if again else "first"))
 
+    def _on_pushed(self, event: int, record: Record) -> None:
+        self._pushed[event, record.node] = record.time
+
+    def _on_requeued(self, event: int, record: Record) -> None:
+        self._stored[event, log_of(record.place)] = (record.time, record.place)
+
     def _on_dropped(self, event: int, record: Record) -> None:
         start, arrow, end = record.node.partition(">")
         if not arrow:
@@ -156,11 +163,23 @@ class Scene:
         low, high = self.window
         since, _ = self._stored.get((event, log_of(record.place)), (record.time, ""))
         tries = self._tries[event, part_of(record.node)] = self._tries.get((event, part_of(record.node)), 0) + 1
-        left_s = record.time - min(record.time - since, SLANT * (high - low))
+        slant_s, came_s = SLANT * (high - low), record.time
+        left_s = self._pushed.pop((event, record.node), None)
+        if left_s is None:
+            left_s = came_s - min(came_s - since, slant_s)
+        elif not self._far(record):  # what the broker has sent ahead waits in the member's hand
+            came_s = min(came_s, left_s + slant_s)
+            self.works.append(Work(event, record.node, came_s, record.time, "wait"))
         self.works.append(Work(event, record.place, since, left_s, "wait"))
         kind = "again" if tries > 1 else "first"
-        self.hops.append(Hop(event, left_s, record.place, record.time, record.node, kind))
+        self.hops.append(Hop(event, left_s, record.place, came_s, record.node, kind))
         return tries
+
+    def _far(self, record: Record) -> bool:
+        """Whether a link leads from the broker to this member: then nobody knows when the event came in."""
+        ends = (log_of(record.place), part_of(record.node))
+        links = [part for part in self.history.parts.values() if part.get("kind") == "link"]
+        return any((link.get("start"), link.get("end")) == ends for link in links)
 
     def _on_handled(self, event: int, record: Record) -> None:
         held = self._in_hand.pop(record.node, None)
