@@ -28,6 +28,7 @@ def test_it_is_found_and_made_small(scenario):
     found = hunt(scenario)
     assert found.found
     assert len(found.case.faults) <= 2
+    assert {"payment", "stock"} <= set(found.scenario.named) or {"debits", "credits"} <= set(found.scenario.named)
     published = [t for t in found.run.history.events if t.source in {"shop", "bank"}]
     assert len(published) <= 3
     assert len(str(found.story).splitlines()) <= 12

@@ -41,7 +41,7 @@ def shrunk(case: Case, run: Run, broken: Broken, keep: Scenario, budget: int) ->
                 break
             spent += 1
             smaller = _try(candidate, broken)
-            if smaller is not None:
+            if smaller is not None and not _slipped(case, candidate, broken, keep):
                 case, run, again = candidate, smaller, True
                 break
     return case, run, spent
@@ -56,6 +56,19 @@ def _try(case: Case, broken: Broken) -> Run | None:
         return run if broken(run) is not None else None
     except EvsimError:
         return None
+
+
+def _slipped(case: Case, candidate: Case, broken: Broken, keep: Scenario) -> bool:
+    """Whether the promise is broken only since somebody is left out who had a share in keeping it."""
+    before, after = _handlers(case), _handlers(candidate)
+    if after == before:
+        return False
+    faults = _added(candidate, keep)
+    return not faults or _try(replace(candidate, scenario=candidate.scenario.without(*faults)), broken) is not None
+
+
+def _handlers(case: Case) -> int:
+    return sum(isinstance(part, Consumer) and part.on is not None for part in case.scenario.parts)
 
 
 def _simpler(case: Case, run: Run, verdict: Any, keep: Scenario) -> Iterator[Case]:
