@@ -89,7 +89,9 @@ _ROOMS = {
     ),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
-_WHOLE_ROOMS = {"classroom": "classroom", "data": "lab.data", "catalog": "lab.catalog", "profile": "sim.profile"}
+_WHOLE_ROOMS = {
+    "classroom": "classroom", "data": "lab.data", "catalog": "lab.catalog", "profile": "sim.profile", "store": "store",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,230 @@
+"""An event store in one SQLite file, safe under several processes (https://www.sqlite.org/wal.html).
+
+Every append is one transaction that takes the write lock at its beginning, so that positions have no gap and no order
+but that of the commits. ``durability`` is what an append waits for: ``"none"`` for nothing (a crash of the machine may
+lose appends, or the file), ``"flush"`` for the operating system (a killed process loses nothing, a power cut the last
+appends), ``"sync"`` for the disk.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from evsim.errors import BadFile
+from evsim.event import Event
+from evsim.store.memory import used_already
+from evsim.store.recorder import (
+    START,
+    Appended,
+    Conflict,
+    Expected,
+    Recorded,
+    Store,
+    category_of,
+    chained,
+    fits,
+    named,
+)
+
+Durability = Literal["none", "flush", "sync"]
+APPLICATION = 0x65767374
+"""``evst``: says in the header of a file that it is a store."""
+WAIT_S = 30.0
+"""So long a writer waits for another one."""
+PIECE = 1000
+"""So many events are read at a time."""
+_SYNCHRONOUS = {"none": "OFF", "flush": "NORMAL", "sync": "FULL"}
+_SCHEMA = """
+create table events (
+    position integer primary key, stream text not null, version integer not null, id text not null unique,
+    category text not null, correlation text, body text not null, link blob not null, unique (stream, version)
+);
+create index events_by_category on events (category, position);
+create index events_by_correlation on events (correlation, position) where correlation is not null;
+create table streams (stream text primary key, hidden integer not null default 0, metadata text not null default '{}');
+"""
+_COLUMNS = "e.position, e.stream, e.version, e.body"
+_SHOWN = "from events e left join streams s on s.stream = e.stream where e.version >= coalesce(s.hidden, 0)"
+
+
+class SQLiteStore(Store):
+    """A store in a file. One object belongs to one thread; each process opens its own."""
+
+    def __init__(self, path: str | Path, durability: Durability = "flush") -> None:
+        if durability not in _SYNCHRONOUS:
+            raise BadFile(f"durability={durability!r} is refused; expected none, flush or sync")
+        self.path = Path(path)
+        self._db = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)
+        try:
+            self._open(durability)
+        except sqlite3.Error as problem:
+            self._db.close()
+            raise BadFile(f"{self.path} is no event store ({problem}); expected a file that evsim has made") from None
+        except BadFile:
+            self._db.close()
+            raise
+
+    def _open(self, durability: Durability) -> None:
+        db = self._db
+        [made_by], [tables] = (
+            db.execute("pragma application_id").fetchone(),
+            db.execute("select count(*) from sqlite_master").fetchone(),
+        )
+        if tables and made_by != APPLICATION:
+            raise BadFile(f"{self.path} is a database of something else; give a new file, or one that evsim has made")
+        db.execute("pragma journal_mode = wal")
+        db.execute(f"pragma synchronous = {_SYNCHRONOUS[durability]}")
+        if not tables:
+            db.execute("begin immediate")
+            if not db.execute("select count(*) from sqlite_master").fetchone()[0]:
+                for statement in filter(str.strip, _SCHEMA.split(";")):
+                    db.execute(statement)
+                db.execute(f"pragma application_id = {APPLICATION}")
+            db.execute("commit")
+
+    # ---------------------------------------------------------------- write
+
+    def _append(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
+        db = self._db
+        db.execute("begin immediate")
+        try:
+            appended = self._again(stream, events, bodies) or self._write(stream, events, bodies, expected)
+            db.execute("commit")
+        except BaseException:
+            db.execute("rollback")
+            raise
+        return appended
+
+    def _write(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
+        db = self._db
+        actual = self.version(stream)
+        if not fits(expected, actual):
+            raise Conflict(stream, expected, actual)
+        last = db.execute("select position, link from events order by position desc limit 1").fetchone()
+        position, link = last or (0, START)
+        category, rows = category_of(stream), []
+        for version, (event, body) in enumerate(zip(events, bodies, strict=True), start=actual + 1):
+            position += 1
+            link = chained(link, position, stream, version, body)
+            rows.append((position, stream, version, event.id, category, event.correlation_id, body, link))
+        db.executemany("insert into events values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        return Appended(position, actual + len(events))
+
+    def _again(self, stream: str, events: list[Event], bodies: list[str]) -> Appended | None:
+        """The append that these events have led to before, if they are all here as they are given."""
+        one = "select stream, version, body, position from events where id = ?"
+        found = [self._db.execute(one, (event.id,)).fetchone() for event in events]
+        if not any(found):
+            return None
+        first = next(row for row in found if row)
+        for n, (row, body) in enumerate(zip(found, bodies, strict=True)):
+            if row is None or row[:3] != (stream, first[1] + n, body):
+                raise used_already(next(e.id for e, row in zip(events, found, strict=True) if row))
+        return Appended(found[-1][3], found[-1][1], again=True)
+
+    def truncate(self, stream: str, before: int) -> None:
+        """Hide the events of a stream that come before this version."""
+        upto = min(before, self.version(named(stream)) + 1)
+        self._db.execute(
+            "insert into streams (stream, hidden) values (?, ?) "
+            "on conflict (stream) do update set hidden = max(hidden, excluded.hidden)",
+            (stream, upto),
+        )
+
+    def delete(self, stream: str) -> None:
+        """Hide all events of a stream."""
+        self.truncate(stream, self.version(named(stream)) + 1)
+
+    def describe(self, stream: str, metadata: Mapping[str, Any]) -> None:
+        """Keep some JSON about a stream."""
+        self._db.execute(
+            "insert into streams (stream, metadata) values (?, ?) "
+            "on conflict (stream) do update set metadata = excluded.metadata",
+            (named(stream), json.dumps(dict(metadata), allow_nan=False)),
+        )
+
+    def metadata(self, stream: str) -> dict[str, Any]:
+        """What is kept about a stream."""
+        row = self._db.execute("select metadata from streams where stream = ?", (named(stream),)).fetchone()
+        found: dict[str, Any] = json.loads(row[0]) if row else {}
+        return found
+
+    # ---------------------------------------------------------------- read
+
+    def read(
+        self, stream: str, start: int | None = None, limit: int | None = None, *, backwards: bool = False
+    ) -> Iterator[Recorded]:
+        """The events of a stream."""
+        where = f"select {_COLUMNS} {_SHOWN} and e.stream = ? and e.version"
+        return self._pieces(where, "e.version", (named(stream),), 2, start, limit, backwards=backwards)
+
+    def read_all(
+        self, start: int | None = None, limit: int | None = None, *, backwards: bool = False
+    ) -> Iterator[Recorded]:
+        """The events of all streams."""
+        where = f"select {_COLUMNS} {_SHOWN} and e.position"
+        return self._pieces(where, "e.position", (), 0, start, limit, backwards=backwards)
+
+    def read_category(self, category: str, start: int = 1, limit: int | None = None) -> Iterator[Recorded]:
+        """The events of a category."""
+        where = f"select {_COLUMNS} {_SHOWN} and e.category = ? and e.position"
+        return self._pieces(where, "e.position", (category,), 0, start, limit)
+
+    def read_correlated(self, correlation_id: str, start: int = 1, limit: int | None = None) -> Iterator[Recorded]:
+        """The events of one conversation."""
+        where = f"select {_COLUMNS} {_SHOWN} and e.correlation = ? and e.position"
+        return self._pieces(where, "e.position", (correlation_id,), 0, start, limit)
+
+    def _pieces(
+        self,
+        where: str,
+        by: str,
+        values: tuple[Any, ...],
+        column: int,
+        start: int | None,
+        limit: int | None,
+        *,
+        backwards: bool = False,
+    ) -> Iterator[Recorded]:
+        """Piece by piece, each a query of its own, so that a slow reader holds nothing up."""
+        compare, order = ("<=", "desc") if backwards else (">=", "asc")
+        here = (2**62 if backwards else 0) if start is None else start
+        left = 2**62 if limit is None else limit
+        while left > 0:
+            sql = f"{where} {compare} ? order by {by} {order} limit ?"
+            rows = self._db.execute(sql, (*values, here, min(PIECE, left))).fetchall()
+            for position, stream, version, body in rows:
+                yield Recorded(position, stream, version, read_body(body, position))
+            if len(rows) < min(PIECE, left):
+                return
+            left -= len(rows)
+            here = rows[-1][column] + (-1 if backwards else 1)
+
+    def version(self, stream: str) -> int:
+        """The version of a stream's last event."""
+        [found] = self._db.execute("select max(version) from events where stream = ?", (named(stream),)).fetchone()
+        return -1 if found is None else int(found)
+
+    @property
+    def position(self) -> int:
+        """The position of the last event of all."""
+        return int(self._db.execute("select coalesce(max(position), 0) from events").fetchone()[0])
+
+    def _links(self) -> Iterator[tuple[int, str, int, str, bytes]]:
+        yield from self._db.execute("select position, stream, version, body, link from events order by position")
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+
+def read_body(body: str, position: int) -> Event:
+    """An event as it was stored, or BadFile."""
+    try:
+        return Event.from_json(body)
+    except ValueError as problem:
+        raise BadFile(f"position {position} holds no event any more ({problem}); run verify()") from None

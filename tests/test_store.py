@@ -1,0 +1,338 @@
+"""The event stores, held to one contract: versions, positions, conflicts, retries, hiding, chains, and bad input."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import time
+from itertools import islice
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evsim import BadEvent, BadFile, Event, store
+from evsim.store import ANY, EXISTS, NONE, Conflict
+
+KINDS = ["memory", "sqlite"]
+
+
+def opened(kind, path):
+    return store.open(path / "shop.db") if kind == "sqlite" else store.open()
+
+
+@pytest.fixture(params=KINDS)
+def shop(request, tmp_path):
+    with opened(request.param, tmp_path) as found:
+        yield found
+
+
+def event(n, **more):
+    return Event(f"shop.{n}", "order.placed", n / 4, "shop", {"n": n}, **more)
+
+
+def events(*numbers, **more):
+    return [event(n, **more) for n in numbers]
+
+
+def ids(found):
+    return [each.event.id for each in found]
+
+
+# ---------------------------------------------------------------- append and read
+
+
+def test_versions_count_in_a_stream_and_positions_in_all(shop):
+    assert shop.append("order-1", events(1, 2)) == (2, 1, False)
+    assert shop.append("order-2", event(3)) == (3, 0, False)
+    assert shop.append("order-1", event(4)) == (4, 2, False)
+    assert [(r.position, r.stream, r.version) for r in shop.read_all()] == [
+        (1, "order-1", 0), (2, "order-1", 1), (3, "order-2", 0), (4, "order-1", 2),
+    ]  # fmt: skip
+    assert ids(shop.read("order-1")) == ["shop.1", "shop.2", "shop.4"]
+    assert shop.version("order-1") == 2
+    assert shop.version("order-9") == -1
+    assert shop.position == 4
+
+
+def test_what_is_read_is_what_was_written(shop):
+    whole = Event(
+        "shop.1", "order.placed", 12.5, "shop", {"a": [1, {"b": None}]}, version=3, key="order-1",
+        correlation_id="talk-1", causation_id="shop.0",
+    )  # fmt: skip
+    shop.append("order-1", whole)
+    assert [each.event for each in shop.read("order-1")] == [whole]
+
+
+def test_reading_goes_both_ways_from_anywhere_and_as_far_as_asked(shop):
+    shop.append("order-1", events(*range(10)))
+    assert ids(shop.read("order-1", 7)) == ["shop.7", "shop.8", "shop.9"]
+    assert ids(shop.read("order-1", 3, 2)) == ["shop.3", "shop.4"]
+    assert ids(shop.read("order-1", backwards=True, limit=2)) == ["shop.9", "shop.8"]
+    assert ids(shop.read("order-1", 1, backwards=True)) == ["shop.1", "shop.0"]
+    assert ids(shop.read_all(9)) == ["shop.8", "shop.9"]
+    assert ids(shop.read_all(2, backwards=True)) == ["shop.1", "shop.0"]
+    assert ids(shop.read("order-1", limit=0)) == []
+
+
+def test_categories_and_conversations_cross_the_streams(shop):
+    shop.append("order-1", event(1, correlation_id="a"))
+    shop.append("bill-1", event(2, correlation_id="a"))
+    shop.append("order-2", event(3, correlation_id="b"))
+    assert ids(shop.read_category("order")) == ["shop.1", "shop.3"]
+    assert ids(shop.read_category("order", 2)) == ["shop.3"]
+    assert ids(shop.read_correlated("a")) == ["shop.1", "shop.2"]
+
+
+# ---------------------------------------------------------------- what a writer believes
+
+
+@pytest.mark.parametrize(
+    ("there", "expected", "fits"),
+    [
+        (0, ANY, True), (0, NONE, True), (0, EXISTS, False), (0, 0, False),
+        (2, ANY, True), (2, NONE, False), (2, EXISTS, True), (2, 1, True), (2, 0, False), (2, 2, False),
+    ],
+)  # fmt: skip
+def test_an_append_needs_the_stream_where_its_writer_believes_it(shop, there, expected, fits):
+    if there:
+        shop.append("order-1", events(*range(there)))
+    if fits:
+        assert shop.append("order-1", event(99), expected).version == there
+        return
+    with pytest.raises(Conflict) as refused:
+        shop.append("order-1", event(99), expected)
+    assert refused.value.actual == there - 1
+    assert str(expected) in str(refused.value)
+    assert shop.position == there, "nothing was written"
+
+
+def test_an_append_that_is_repeated_is_taken_once(shop):
+    first = shop.append("order-1", events(1, 2), NONE)
+    again = shop.append("order-1", events(1, 2), NONE)
+    assert again == (first.position, first.version, True)
+    assert shop.position == 2
+
+
+@pytest.mark.parametrize("stream", ["order-1", "order-2"])
+def test_an_id_that_is_used_for_something_else_is_refused(shop, stream):
+    shop.append("order-1", events(1, 2))
+    other = Event("shop.2", "order.paid", 1.0, "shop", {})
+    for wrong in ([other], [event(3), other], [event(2), event(1)]):
+        with pytest.raises(BadEvent, match="is taken"):
+            shop.append(stream, wrong)
+    assert shop.position == 2
+
+
+# ---------------------------------------------------------------- hide, describe, audit
+
+
+def test_what_is_truncated_or_deleted_is_hidden_and_versions_go_on(shop):
+    shop.append("order-1", events(1, 2, 3))
+    shop.append("order-2", event(4))
+    shop.truncate("order-1", 2)
+    assert ids(shop.read("order-1")) == ["shop.3"]
+    assert ids(shop.read_all()) == ["shop.3", "shop.4"]
+    assert ids(shop.read("order-1", backwards=True)) == ["shop.3"]
+    shop.delete("order-1")
+    assert ids(shop.read("order-1")) == []
+    assert shop.append("order-1", event(5), 2).version == 3
+    assert ids(shop.read("order-1")) == ["shop.5"]
+    assert shop.verify() == 5, "the chain holds what is hidden too"
+
+
+def test_streams_have_metadata(shop):
+    assert shop.metadata("order-1") == {}
+    shop.describe("order-1", {"owner": "ann"})
+    shop.describe("order-1", {"owner": "bob", "days": 30})
+    assert shop.metadata("order-1") == {"owner": "bob", "days": 30}
+
+
+@pytest.mark.parametrize(
+    "crime",
+    [
+        "update events set body = replace(body, '\"n\": 2', '\"n\": 9') where position = 2",
+        "delete from events where position = 2",
+        "update events set stream = 'order-9' where position = 2",
+        "update events set version = 99 where position = 2",
+    ],
+)
+def test_who_changes_a_stored_event_is_found_out(tmp_path, crime):
+    with store.open(tmp_path / "shop.db") as shop:
+        shop.append("order-1", events(1, 2, 3))
+        assert shop.verify() == 3
+    thief = sqlite3.connect(tmp_path / "shop.db")
+    assert thief.execute(crime).rowcount == 1
+    thief.commit()
+    thief.close()
+    with store.open(tmp_path / "shop.db") as shop, pytest.raises(BadFile, match="breaks at position 2"):
+        shop.verify()
+
+
+# ---------------------------------------------------------------- whatever is done to them, they agree
+
+
+acts = st.one_of(
+    st.tuples(
+        st.just("append"), st.sampled_from("abc"), st.lists(st.integers(0, 30), min_size=1, max_size=3, unique=True),
+        st.sampled_from([ANY, NONE, EXISTS, 0, 1, 4]),
+    ),
+    st.tuples(st.just("truncate"), st.sampled_from("abc"), st.integers(0, 9)),
+    st.tuples(st.just("delete"), st.sampled_from("abc")),
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(acts, max_size=25))
+def test_all_stores_do_the_same(tmp_path_factory, plan):
+    stores = [opened(kind, tmp_path_factory.mktemp("store")) for kind in KINDS]
+    for act, stream, *how in plan:
+        said = []
+        for each in stores:
+            try:
+                given = [events(*how[0]), *how[1:]] if act == "append" else how
+                said.append(getattr(each, act)(stream, *given))
+            except (Conflict, BadEvent) as problem:
+                said.append(str(problem))
+        assert said[0] == said[1]
+    first, second = stores
+    assert list(first.read_all()) == list(second.read_all())
+    assert list(first.read_all(backwards=True)) == list(second.read_all(backwards=True))
+    for stream in "abc":
+        assert list(first.read(stream)) == list(second.read(stream))
+        assert first.version(stream) == second.version(stream)
+        assert list(first.read_category(stream)) == list(second.read_category(stream))
+    assert first.verify() == second.verify() == first.position == second.position
+    second.close()
+
+
+# ---------------------------------------------------------------- processes
+
+
+WRITER = """
+import sys
+from evsim import Event, store
+name, count = sys.argv[2], int(sys.argv[3])
+shop = store.open(sys.argv[1])
+for n in range(count):
+    done = shop.append("hot", [Event(f"{name}.{n}-{k}", "order.placed", n, "shop", {}) for k in (1, 2, 3)])
+    print(n, done.position, flush=True)
+"""
+
+
+def writer(path, name, count):
+    line = [sys.executable, "-c", WRITER, str(path), name, str(count)]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
+
+
+def test_two_processes_write_into_one_stream(tmp_path):
+    path = tmp_path / "shop.db"
+    store.open(path).close()
+    both = [writer(path, name, 100) for name in ("ann", "bob")]
+    for each in both:
+        each.communicate(timeout=60)
+        assert each.returncode == 0
+    with store.open(path) as shop:
+        found = list(shop.read("hot"))
+        assert [each.version for each in found] == list(range(600))
+        assert [each.position for each in found] == list(range(1, 601))
+        assert shop.verify() == 600
+        for name in ("ann", "bob"):
+            mine = [each.event.id for each in found if each.event.id.startswith(name)]
+            assert mine == [f"{name}.{n}-{k}" for n in range(100) for k in (1, 2, 3)]
+
+
+def test_a_process_that_is_killed_loses_nothing_acknowledged_and_leaves_no_half(tmp_path):
+    """Twelve times kill -9 at another moment of a stream of appends of three events each."""
+    path, told = tmp_path / "shop.db", 0
+    store.open(path).close()
+    for life in range(12):
+        with writer(path, f"life{life}", 100_000) as victim:
+            lines = list(islice(victim.stdout, 3 + 7 * life))
+            time.sleep(0.001 * life)
+            victim.kill()
+            lines += victim.stdout.readlines()
+        told += len([line for line in lines if line.endswith("\n")])
+        with store.open(path) as shop:
+            kept = list(shop.read("hot"))
+            assert len(kept) % 3 == 0, "an append is whole or absent"
+            assert len(kept) // 3 >= told, "what was acknowledged is there"
+            told = len(kept) // 3
+            assert shop.verify() == len(kept)
+
+
+# ---------------------------------------------------------------- much
+
+
+def test_many_events_are_read_piece_by_piece(tmp_path):
+    with store.open(tmp_path / "big.db", durability="none") as shop:
+        for start in range(0, 30_000, 5000):
+            shop.append("log", events(*range(start, start + 5000)))
+        assert sum(1 for _ in shop.read_all()) == 30_000
+        assert [each.version for each in islice(shop.read("log", 12_345), 2)] == [12_345, 12_346]
+        assert len(list(shop.read("log", limit=2500, backwards=True))) == 2500
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize("name", ["", "a" * 201, "a\nb", None, 7])
+def test_a_name_that_is_none_is_refused(shop, name):
+    with pytest.raises(BadEvent, match="no name of a stream"):
+        shop.append(name, event(1))
+
+
+def test_sql_in_a_name_is_a_name(shop):
+    name = "x'; drop table events; --"
+    shop.append(name, event(1))
+    assert ids(shop.read(name)) == ["shop.1"]
+    assert ids(shop.read_category("' or 1=1 --")) == []
+    assert shop.verify() == 1
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ([], "0 events"),
+        (["x"], "no event"),
+        ([event(1), event(1)], "same id"),
+        ([Event("shop.1", "order.placed", 0, "shop", {"text": "x" * (1 << 20)})], "expected at most"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_and_nothing_is_written(shop, wrong, said):
+    with pytest.raises(BadEvent, match=said):
+        shop.append("order-1", wrong)
+    assert shop.position == 0
+
+
+@pytest.mark.parametrize("expected", ["sure", -1, True, 1.5, None])
+def test_what_nobody_can_believe_is_refused(shop, expected):
+    with pytest.raises(BadEvent, match="is refused"):
+        shop.append("order-1", event(1), expected)
+
+
+def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path):
+    text = tmp_path / "notes.txt"
+    text.write_text("milk, bread and a lot of other things that are no database at all" * 9)
+    with pytest.raises(BadFile, match="is no event store"):
+        store.open(text)
+    assert text.read_text().startswith("milk")
+    other = tmp_path / "other.db"
+    db = sqlite3.connect(other)
+    db.execute("create table t (x)")
+    db.commit()
+    db.close()
+    with pytest.raises(BadFile, match="database of something else"):
+        store.open(other)
+
+
+def test_a_torn_file_says_so(tmp_path):
+    path = tmp_path / "shop.db"
+    with store.open(path) as shop:
+        for start in range(0, 3000, 500):
+            shop.append("order-1", events(*range(start, start + 500)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadFile), store.open(path) as shop:
+        shop.verify()
