@@ -97,6 +97,7 @@ def test_at_most_once_each_copy_is_sent_or_missed_and_that_once(plan, seed):
 
 
 @settings(max_examples=25, deadline=None)
+@example(plan=[Crash("worker", at_s=1.0, down_s=4.0), Partition("tasks", "worker", 6.0, for_s=1.0)], seed=0)
 @given(plans, st.integers(0, 1000))
 def test_a_log_gives_each_group_all_that_it_has_stored(plan, seed):
     kind = next(kind for kind in KINDS if kind.name == "log")

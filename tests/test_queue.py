@@ -419,3 +419,16 @@ def test_a_tie_of_the_digest():
 
     assert once() == once()
     assert offsets(run(burst(3), Queue("tasks"), until_s=1), "stored") == [0, 1, 2]
+
+
+def test_a_delayed_message_survives_a_crash_of_the_broker():
+    """The delayed message plugin keeps them on the disk: what ripens while nobody is there comes afterwards."""
+    history = run(
+        Publisher("shop", to="tasks", gap_s=Constant(1.0), count=5, message=Message(delay_s=4)),
+        Queue("tasks"),
+        Consumer("worker", of="tasks"),
+        Crash("tasks", at_s=6.5, down_s=2),
+        until_s=30,
+    )
+    handled = [round(record.time, 2) for record in history.of("handled")]
+    assert handled == [5.0, 6.0, 8.5, 8.5, 9.0]

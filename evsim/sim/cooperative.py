@@ -131,6 +131,8 @@ class CooperativeGroup(LiveGroup):
         if not self.has(member):
             member.put_out()
             return
+        if isinstance(member, CooperativeMember) and member.places is not None:
+            return  # it has been asked for more meanwhile, and will say so again
         for index in self.asked.pop(member.name, ()):
             if self.owners[index] is member:
                 self._give(self.log.partitions[index], None)

@@ -165,8 +165,15 @@ class LiveMember(Node):
 
     def _say_ready(self, epoch: int) -> None:
         """Tell the group, behind the commits on the same link; a message that is lost is sent again."""
-        if epoch == self.epoch and not self._back.send(self.group.leave if self.leaving else self.group.ready, self):
+        if epoch == self.epoch and not self._back.send(self._is_ready, epoch):
             self.world.call_in(FETCH_AGAIN_S, self._say_ready, epoch)
+
+    def _is_ready(self, epoch: int) -> None:
+        """At the group; what was said before the newest assignment does not count any more."""
+        if self.leaving:
+            self.group.leave(self)
+        elif epoch == self.epoch:
+            self.group.ready(self)
 
     def leave(self) -> None:
         """Say goodbye: finish what is in hand, commit it, and be gone for good."""

@@ -104,6 +104,7 @@ class LiveQueue(Node):
         self.dispatcher = Dispatcher(self)
         self.graveyard = Graveyard(self)
         self.deleted = False
+        self._overdue: list[tuple[int, Message, Deaths | None]] = []
         self._blocked: list[Callable[[], Any]] | None = None
         self._limit = value.limit
         self._numbers = 0
@@ -168,7 +169,7 @@ class LiveQueue(Node):
             return True
         if message.delay_s:
             late = message.but(delay_s=None)
-            self.world.plan_in(message.delay_s, lambda _: self.put(event, late, deaths))
+            self.world.plan_in(message.delay_s, self._ripens, (event, late, deaths))
             return True
         if self.value.fifo and self._knows(event):
             return True
@@ -178,6 +179,13 @@ class LiveQueue(Node):
         if self.value.fifo:
             entry.group = self.world.history.key_of(event)
         return self._admit(entry)
+
+    def _ripens(self, delayed: tuple[int, Message, Deaths | None]) -> None:
+        """A message has been kept back for long enough; what lies on the disk of a broker that is down waits for it."""
+        if self.down:
+            self._overdue.append(delayed)
+        else:
+            self.put(*delayed)
 
     def block(self) -> None:
         """The disk is full: who publishes has to wait (RabbitMQ's disk alarm); who consumes has not."""
@@ -348,7 +356,10 @@ class LiveQueue(Node):
         return always or (value.durable and entry.message.persistent)
 
     def restarted(self) -> None:
-        """Consumers that have connected again get what waits."""
+        """Consumers that have connected again get what waits, and what has ripened meanwhile."""
+        overdue, self._overdue = self._overdue, []
+        for delayed in overdue:
+            self.put(*delayed)
         self.watch_head()
         self.dispatcher.deliver()
 
