@@ -47,6 +47,9 @@ create index events_by_category on events (category, position);
 create index events_by_correlation on events (correlation, position) where correlation is not null;
 create table streams (stream text primary key, hidden integer not null default 0, metadata text not null default '{}');
 """
+_INSERT = "insert into events values (?, ?, ?, ?, ?, ?, ?, ?)"
+KNOWN_MAX = 100_000
+"""Of so many streams the last version is remembered."""
 _COLUMNS = "e.position, e.stream, e.version, e.body"
 _SHOWN = "from events e left join streams s on s.stream = e.stream where e.version >= coalesce(s.hidden, 0)"
 
@@ -59,6 +62,7 @@ class SQLiteStore(Store):
             raise BadFile(f"durability={durability!r} is refused; expected none, flush or sync")
         self.path = Path(path)
         self._db = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)
+        self._forget()
         try:
             self._open(durability)
         except sqlite3.Error as problem:
@@ -89,12 +93,33 @@ class SQLiteStore(Store):
     # ---------------------------------------------------------------- write
 
     def _append(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
+        """At once, as if nobody else were there; if somebody is, a key is taken already, and we look before we write."""
+        actual = self._versions.get(stream)
+        if actual is None:
+            actual = self.version(stream)
+        if self._last is not None and fits(expected, actual):
+            try:
+                return self._insert(stream, actual, events, bodies)
+            except sqlite3.IntegrityError:
+                if self._db.in_transaction:
+                    self._db.execute("rollback")
+        self._forget()
+        return self._look_and_append(stream, events, bodies, expected)
+
+    def _forget(self) -> None:
+        """Believe nothing about the file any more."""
+        self._last: tuple[int, bytes] | None = None
+        self._versions: dict[str, int] = {}
+
+    def _look_and_append(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
+        """In one transaction that nobody else can write in: what is there, and what is to be."""
         db = self._db
         db.execute("begin immediate")
         try:
             appended = self._again(stream, events, bodies) or self._write(stream, events, bodies, expected)
             db.execute("commit")
         except BaseException:
+            self._forget()
             db.execute("rollback")
             raise
         return appended
@@ -104,14 +129,29 @@ class SQLiteStore(Store):
         actual = self.version(stream)
         if not fits(expected, actual):
             raise Conflict(stream, expected, actual)
-        last = db.execute("select position, link from events order by position desc limit 1").fetchone()
-        position, link = last or (0, START)
+        self._last = db.execute("select position, link from events order by position desc limit 1").fetchone()
+        return self._insert(stream, actual, events, bodies)
+
+    def _insert(self, stream: str, actual: int, events: list[Event], bodies: list[str]) -> Appended:
+        """Write the rows behind the last one that we know of, whole or not at all."""
+        db = self._db
+        position, link = self._last or (0, START)
         category, rows = category_of(stream), []
         for version, (event, body) in enumerate(zip(events, bodies, strict=True), start=actual + 1):
             position += 1
             link = chained(link, position, stream, version, body)
             rows.append((position, stream, version, event.id, category, event.correlation_id, body, link))
-        db.executemany("insert into events values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        if len(rows) == 1:
+            db.execute(_INSERT, rows[0])
+        elif db.in_transaction:
+            db.executemany(_INSERT, rows)
+        else:
+            db.execute("begin immediate")
+            db.executemany(_INSERT, rows)
+            db.execute("commit")
+        if len(self._versions) >= KNOWN_MAX:
+            self._versions.clear()
+        self._last, self._versions[stream] = (position, link), actual + len(events)
         return Appended(position, actual + len(events))
 
     def _again(self, stream: str, events: list[Event], bodies: list[str]) -> Appended | None:
