@@ -85,12 +85,14 @@ _ROOMS = {
     "lab.text": ("source",),
     "lab.token": ("replay",),
     "errors": (
-        "EvsimError", "BadEvent", "BadScenario", "BadFile", "BadToken", "UnknownName", "HandlerFailed", "BadExercise",
+        "EvsimError", "BadEvent", "BadSchema", "BadScenario", "BadFile", "BadToken", "UnknownName", "HandlerFailed",
+        "BadExercise",
     ),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 _WHOLE_ROOMS = {
     "classroom": "classroom", "data": "lab.data", "catalog": "lab.catalog", "profile": "sim.profile", "store": "store",
+    "schema": "schema",
 }  # fmt: skip
 
 

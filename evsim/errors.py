@@ -4,6 +4,7 @@
 
     EvsimError
      ├── BadEvent       (ValueError)    an event that cannot be: field, value, fix
+     ├── BadSchema      (ValueError)    a version of a payload that cannot be taken: reason, failing example, fix
      ├── BadScenario    (ValueError)    a part or scenario that cannot run, known before it runs
      ├── BadFile        (ValueError)    a file that is cut short, damaged or foreign
      ├── BadToken       (ValueError)    a token that names no run
@@ -39,6 +40,10 @@ class EvsimError(Exception):
 
 class BadEvent(EvsimError, ValueError):
     """An event was refused: the sentence names the field, the value and the fix."""
+
+
+class BadSchema(EvsimError, ValueError):
+    """A version of a schema, or an upcaster, was refused; the registry is as it was."""
 
 
 class BadScenario(EvsimError, ValueError):
