@@ -30,10 +30,17 @@ def worth(partitions, s, stem="order"):
 )
 def test_skewed_keys_make_many_partitions_worth_few(s, partitions, known):
     """Thirty draws of the hash, by thirty names for the keys."""
-    assert fmean(worth(partitions, s, f"key{draw}") for draw in range(30)) == pytest.approx(known, rel=0.06)
+    assert fmean(worth(partitions, s, f"key{draw}") for draw in range(30)) == pytest.approx(known, rel=0.03)
 
 
-@pytest.mark.parametrize("s", [1.0, 1.2])
+@pytest.mark.parametrize("partitions", [12, 48, 480])
+def test_no_number_of_partitions_is_worth_more_than_the_heaviest_key_allows(partitions):
+    ceiling = sum(1 / number for number in range(1, KEYS + 1))
+    assert ceiling == pytest.approx(9.8, abs=0.02)
+    assert all(worth(partitions, 1.0, f"key{draw}") <= ceiling for draw in range(5))
+
+
+@pytest.mark.parametrize("s", [0.0, 0.8, 1.0, 1.2])
 @pytest.mark.parametrize("partitions", [6, 24, 48])
 def test_a_run_has_the_skew_of_its_keys(s, partitions):
     history = run(

@@ -13,9 +13,20 @@ from evsim.sim.broker.log import Log
 from evsim.sim.consumer import Consumer
 from evsim.sim.publisher import Publisher
 
-RATE, WORK_S, BEHIND_MOST_S = 60.0, 0.1, 5.0
+RATE, WORK_S, BEHIND_MOST_S = 40.0, 0.1, 5.0
 PARTITIONS_MOST, MEMBERS_MOST = 48, 16
-TYPES = ("parcel.sent", "bill.paid", "visit.made")
+MEMBER_COSTS, BUDGET = 4, 80
+"""A member costs as much as so many partitions, and all together at most this."""
+TYPES = (
+    "parcel.sent",
+    "bill.paid",
+    "visit.made",
+    "basket.filled",
+    "trip.booked",
+    "letter.sent",
+    "offer.made",
+    "ticket.sold",
+)
 """Other names of keys, and with them another draw of the hash."""
 
 
@@ -26,6 +37,12 @@ def _objective(group: Any) -> Outcome:
         number = group[name]
         if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= most:
             return broken(f"{number!r} {name}", ask=f"how many whole {name}, from 1 to {most}?")
+    cost = group["partitions"] + MEMBER_COSTS * group["members"]
+    if cost > BUDGET:
+        return broken(
+            f"{group['partitions']} partitions and {group['members']} members cost {cost}, and you have {BUDGET}",
+            ask="how many members does the work need, and what is it that the others would wait for?",
+        )
     for seed, event_type in enumerate(TYPES, start=1):
         run = _chain(group, event_type).run(120, seed=seed, progress=False)
         behind_s = run.summary()["lag_max_s"]
@@ -36,7 +53,7 @@ def _objective(group: Any) -> Outcome:
                 "run.lag() of a shop like this one",
                 "is it all members that are behind, or the reader of one partition?",
             )
-    return held(f"for {len(TYPES)} chains of shops that you have not seen")
+    return held(f"for {len(TYPES)} chains of shops that you have not seen, at a cost of {cost}")
 
 
 def _chain(group: Mapping[str, int], event_type: str) -> Scenario:
@@ -83,7 +100,7 @@ EXERCISES = (
     Exercise(
         "07.1",
         "Reach the objective",
-        "the group is never more than five seconds behind, for any chain of customers",
+        "the group is never more than five seconds behind, for any chain of customers, and within the budget",
         "my_group",
         _objective,
     ),
