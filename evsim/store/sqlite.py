@@ -93,7 +93,7 @@ class SQLiteStore(Store):
     # ---------------------------------------------------------------- write
 
     def _append(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
-        """At once, as if nobody else were there; if somebody is, a key is taken already, and we look before we write."""
+        """At once, as if nobody else were there; if somebody is, a key is taken, and we look before we write."""
         actual = self._versions.get(stream)
         if actual is None:
             actual = self.version(stream)
