@@ -50,7 +50,10 @@ class Event:
 
     def __post_init__(self) -> None:
         for field, check in CHECKS.items():
-            object.__setattr__(self, field, check(getattr(self, field), field))
+            given = getattr(self, field)
+            good = check(given, field)
+            if good is not given:
+                object.__setattr__(self, field, good)
 
     @classmethod
     def trusted(
@@ -199,8 +202,29 @@ def _version(value: Any, field: str) -> int:
 def _data(value: Any, field: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         _refuse(field, value, "is not a JSON object; give a mapping of names to values such as {'amount': 3}")
-    frozen: Mapping[str, Any] = freeze(value, field)
+    frozen: Mapping[str, Any] | None = frozen_at_once(value)
+    if frozen is None:
+        frozen = freeze(value, field)
     return frozen
+
+
+def frozen_at_once(value: Any) -> Any:
+    """What ``freeze`` gives for a flat dict of plain values, at a third of its price; None for everything else."""
+    if type(value) is not dict:
+        return None
+    for name, entry in value.items():
+        kind = type(entry)
+        if kind is str:
+            good = entry.isascii()
+        elif kind is int:
+            good = -INTEGER_MAX <= entry <= INTEGER_MAX
+        elif kind is float:
+            good = math.isfinite(entry)
+        else:
+            good = entry is None or kind is bool
+        if not good or type(name) is not str or not name.isascii():
+            return None
+    return MappingProxyType(value.copy())
 
 
 def freeze(value: Any, path: str = "data", depth: int = 1) -> Any:

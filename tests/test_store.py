@@ -152,7 +152,7 @@ def test_streams_have_metadata(shop):
 @pytest.mark.parametrize(
     "crime",
     [
-        "update events set body = replace(body, '\"n\": 2', '\"n\": 9') where position = 2",
+        "update events set body = replace(body, '\"n\":2', '\"n\":9') where position = 2",
         "delete from events where position = 2",
         "update events set stream = 'order-9' where position = 2",
         "update events set version = 99 where position = 2",
@@ -336,3 +336,24 @@ def test_a_torn_file_says_so(tmp_path):
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(BadFile), store.open(path) as shop:
         shop.verify()
+
+
+def test_the_file_can_be_read_with_sql(tmp_path):
+    with store.open(tmp_path / "shop.db") as shop:
+        shop.append("order-1", Event("shop.1", "order.placed", "2026-02-03T04:05:06.789Z", "shop", {"n": 1}))
+    found = (
+        sqlite3.connect(tmp_path / "shop.db").execute("select stream, type, timestamp, data from readable").fetchone()
+    )
+    assert found == ("order-1", "order.placed", "2026-02-03T04:05:06.789Z", '{"n":1}')
+
+
+@pytest.mark.parametrize("data", ["5", "nonsense", '{"n":1e999}', '{"n":NaN}', '{"n":12345678901234567890123}'])
+def test_what_is_no_event_any_more_is_refused_with_its_position(tmp_path, data):
+    with store.open(tmp_path / "shop.db") as shop:
+        shop.append("order-1", events(1, 2))
+    thief = sqlite3.connect(tmp_path / "shop.db")
+    thief.execute("update events set body = replace(body, '{\"n\":2}', ?) where position = 2", (data,))
+    thief.commit()
+    thief.close()
+    with store.open(tmp_path / "shop.db") as shop, pytest.raises(BadFile, match="position 2 holds no event"):
+        list(shop.read("order-1"))

@@ -15,7 +15,8 @@ from typing import Any
 
 from evsim.errors import BadEvent, BadFile
 from evsim.event import Event, read_json
-from evsim.store.recorder import EVENT_MAX, NONE, Recorded, Store, named
+from evsim.store.body import EVENT_MAX
+from evsim.store.recorder import NONE, Recorded, Store, named
 
 LINE_MAX, BATCH_MAX = EVENT_MAX + 4096, 64 << 20
 """Bytes of a line, and of a whole batch."""

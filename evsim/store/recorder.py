@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from evsim.errors import BadEvent, BadFile, EvsimError, shown
 from evsim.event import Event
+from evsim.store.body import body_of
 
 ANY: Literal["any"] = "any"
 """Append whatever the stream's version is."""
@@ -24,8 +25,8 @@ EXISTS: Literal["exists"] = "exists"
 Expected = int | Literal["any", "none", "exists"]
 """What a writer believes: one of the words, or the version of the last event that it has seen."""
 
-NAME_MAX, EVENT_MAX, APPEND_MAX = 200, 1 << 20, 10_000
-"""Characters of a stream's name, bytes of an event, events of one append."""
+NAME_MAX, APPEND_MAX = 200, 10_000
+"""Characters of a stream's name, events of one append."""
 START = b"\0" * 32
 """The chain before the first event."""
 
@@ -181,14 +182,6 @@ def checked(events: Iterable[Event]) -> list[Event]:
     if len({event.id for event in some}) < len(some):
         raise BadEvent("two events of one append have the same id; every event needs its own")
     return some
-
-
-def body_of(event: Event) -> str:
-    """The event as it is stored, or BadEvent when it is too large."""
-    body = event.to_json()
-    if len(body) > EVENT_MAX or len(body.encode()) > EVENT_MAX:
-        raise BadEvent(f"event {event.id} has {len(body):,} characters as JSON; expected at most {EVENT_MAX:,} bytes")
-    return body
 
 
 def believed(expected: Any) -> Expected:

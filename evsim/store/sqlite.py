@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from evsim.errors import BadFile
 from evsim.event import Event
+from evsim.store.body import event_of
 from evsim.store.memory import used_already
 from evsim.store.recorder import (
     START,
@@ -24,7 +25,6 @@ from evsim.store.recorder import (
     Expected,
     Recorded,
     Store,
-    category_of,
     chained,
     fits,
     named,
@@ -35,23 +35,28 @@ APPLICATION = 0x65767374
 """``evst``: says in the header of a file that it is a store."""
 WAIT_S = 30.0
 """So long a writer waits for another one."""
+PAGE = 2048
+"""Bytes of a page of a new file: a commit writes whole pages, so that small ones make appends cheaper."""
 PIECE = 1000
 """So many events are read at a time."""
 _SYNCHRONOUS = {"none": "OFF", "flush": "NORMAL", "sync": "FULL"}
 _SCHEMA = """
 create table events (
     position integer primary key, stream text not null, version integer not null, id text not null unique,
-    category text not null, correlation text, body text not null, link blob not null, unique (stream, version)
+    correlation text, body text not null, link blob not null, unique (stream, version)
 );
-create index events_by_category on events (category, position);
 create index events_by_correlation on events (correlation, position) where correlation is not null;
+create view readable as select position, stream, version, id, json_extract(body, '$.type') as type,
+    strftime('%Y-%m-%dT%H:%M:%fZ', 1767225600 + json_extract(body, '$.timestamp'), 'unixepoch') as timestamp,
+    json_extract(body, '$.data') as data
+    from events;
 create table streams (stream text primary key, hidden integer not null default 0, metadata text not null default '{}');
 """
-_INSERT = "insert into events values (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT = "insert into events values (?, ?, ?, ?, ?, ?, ?)"
 KNOWN_MAX = 100_000
 """Of so many streams the last version is remembered."""
-_COLUMNS = "e.position, e.stream, e.version, e.body"
-_SHOWN = "from events e left join streams s on s.stream = e.stream where e.version >= coalesce(s.hidden, 0)"
+_SELECT = "select position, stream, version, body from events e where"
+_SHOWN = "and version >= coalesce((select hidden from streams s where s.stream = e.stream), 0)"
 
 
 class SQLiteStore(Store):
@@ -80,6 +85,7 @@ class SQLiteStore(Store):
         )
         if tables and made_by != APPLICATION:
             raise BadFile(f"{self.path} is a database of something else; give a new file, or one that evsim has made")
+        db.execute(f"pragma page_size = {PAGE}")
         db.execute("pragma journal_mode = wal")
         db.execute(f"pragma synchronous = {_SYNCHRONOUS[durability]}")
         if not tables:
@@ -136,11 +142,11 @@ class SQLiteStore(Store):
         """Write the rows behind the last one that we know of, whole or not at all."""
         db = self._db
         position, link = self._last or (0, START)
-        category, rows = category_of(stream), []
+        rows = []
         for version, (event, body) in enumerate(zip(events, bodies, strict=True), start=actual + 1):
             position += 1
             link = chained(link, position, stream, version, body)
-            rows.append((position, stream, version, event.id, category, event.correlation_id, body, link))
+            rows.append((position, stream, version, event.id, event.correlation_id, body, link))
         if len(rows) == 1:
             db.execute(_INSERT, rows[0])
         elif db.in_transaction:
@@ -199,50 +205,46 @@ class SQLiteStore(Store):
         self, stream: str, start: int | None = None, limit: int | None = None, *, backwards: bool = False
     ) -> Iterator[Recorded]:
         """The events of a stream."""
-        where = f"select {_COLUMNS} {_SHOWN} and e.stream = ? and e.version"
-        return self._pieces(where, "e.version", (named(stream),), 2, start, limit, backwards=backwards)
+        return self._pieces("stream = ? and", "version", (named(stream),), start, limit, backwards=backwards)
 
     def read_all(
         self, start: int | None = None, limit: int | None = None, *, backwards: bool = False
     ) -> Iterator[Recorded]:
         """The events of all streams."""
-        where = f"select {_COLUMNS} {_SHOWN} and e.position"
-        return self._pieces(where, "e.position", (), 0, start, limit, backwards=backwards)
+        return self._pieces("", "position", (), start, limit, backwards=backwards)
 
     def read_category(self, category: str, start: int = 1, limit: int | None = None) -> Iterator[Recorded]:
         """The events of a category."""
-        where = f"select {_COLUMNS} {_SHOWN} and e.category = ? and e.position"
-        return self._pieces(where, "e.position", (category,), 0, start, limit)
+        values = (category, f"{category}-", f"{category}.")  # a dot is what comes after a dash
+        return self._pieces("(stream = ? or (stream > ? and stream < ?)) and", "position", values, start, limit)
 
     def read_correlated(self, correlation_id: str, start: int = 1, limit: int | None = None) -> Iterator[Recorded]:
         """The events of one conversation."""
-        where = f"select {_COLUMNS} {_SHOWN} and e.correlation = ? and e.position"
-        return self._pieces(where, "e.position", (correlation_id,), 0, start, limit)
+        return self._pieces("correlation = ? and", "position", (correlation_id,), start, limit)
 
     def _pieces(
-        self,
-        where: str,
-        by: str,
-        values: tuple[Any, ...],
-        column: int,
-        start: int | None,
-        limit: int | None,
-        *,
+        self, where: str, by: str, values: tuple[Any, ...], start: int | None, limit: int | None, *,
         backwards: bool = False,
-    ) -> Iterator[Recorded]:
+    ) -> Iterator[Recorded]:  # fmt: skip
         """Piece by piece, each a query of its own, so that a slow reader holds nothing up."""
         compare, order = ("<=", "desc") if backwards else (">=", "asc")
         here = (2**62 if backwards else 0) if start is None else start
-        left = 2**62 if limit is None else limit
+        left, column = 2**62 if limit is None else limit, 0 if by == "position" else 2
         while left > 0:
-            sql = f"{where} {compare} ? order by {by} {order} limit ?"
+            shown = _SHOWN if self._hides else ""
+            sql = f"{_SELECT} {where} {by} {compare} ? {shown} order by {by} {order} limit ?"
             rows = self._db.execute(sql, (*values, here, min(PIECE, left))).fetchall()
             for position, stream, version, body in rows:
-                yield Recorded(position, stream, version, read_body(body, position))
+                yield Recorded(position, stream, version, event_of(body, position))
             if len(rows) < min(PIECE, left):
                 return
             left -= len(rows)
             here = rows[-1][column] + (-1 if backwards else 1)
+
+    @property
+    def _hides(self) -> bool:
+        """Whether anything was truncated or deleted."""
+        return self._db.execute("select 1 from streams where hidden > 0 limit 1").fetchone() is not None
 
     def version(self, stream: str) -> int:
         """The version of a stream's last event."""
@@ -260,11 +262,3 @@ class SQLiteStore(Store):
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
-
-
-def read_body(body: str, position: int) -> Event:
-    """An event as it was stored, or BadFile."""
-    try:
-        return Event.from_json(body)
-    except ValueError as problem:
-        raise BadFile(f"position {position} holds no event any more ({problem}); run verify()") from None
