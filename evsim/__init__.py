@@ -58,6 +58,7 @@ _ROOMS = {
     "sim.router": ("Router", "Wiretap"),
     "sim.cache": ("Cache",),
     "sim.service": ("Service",),
+    "sim.event_store": ("EventStore",),
     "sim.network": ("Link",),
     "sim.faults": ("Crash", "Pause", "Drop", "Duplicate", "Delay", "Partition", "Join", "Leave"),
     "sim.gray": ("Slow", "Reorder", "Corrupt", "Poison"),

@@ -471,7 +471,7 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 _OTHER_STEPS = {
     "skipped", "failed", "dead_lettered", "effect", "dropped", "duplicated", "delayed", "expired", "joined", "left",
     "expelled", "assigned", "revoked", "fenced", "crashed", "restarted", "paused", "resumed", "cut", "healed", "called",
-    "answered", "refused", "started", "stopped", "pushed", "requeued", "overflowed", "rejected", "exhausted", "lost",
+    "answered", "conflicted", "refused", "started", "stopped", "pushed", "requeued", "overflowed", "rejected", "exhausted", "lost",
     "unroutable", "returned", "deduplicated", "missed", "confirmed", "retried", "given_up", "shed", "aborted",
     "committed", "elected", "shrunk", "expanded", "disabled", "enabled", "hit", "miss",
     "loaded", "invalidated", "stale",

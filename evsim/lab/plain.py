@@ -22,6 +22,7 @@ from evsim.sim.campaign import Campaign
 from evsim.sim.consumer import Consumer
 from evsim.sim.disks import DiskFull
 from evsim.sim.envelopes import Skew, WrongVersion
+from evsim.sim.event_store import EventStore
 from evsim.sim.faults import Crash, Delay, Drop, Duplicate, Join, Leave, Partition, Pause
 from evsim.sim.gray import Corrupt, Poison, Reorder, Slow
 from evsim.sim.growth import AddPartitions
@@ -36,7 +37,7 @@ from evsim.value import Value
 PARTS: tuple[type[Part], ...] = (
     Publisher, Log, Queue, Exchange, Consumer, Service, Link,
     PubSub, Webhook, Stream,
-    Router, Wiretap, Cache, Redrive,
+    Router, Wiretap, Cache, Redrive, EventStore,
     Crash, Pause, Drop, Duplicate, Delay, Partition, Join, Leave,
     Slow, Reorder, Corrupt, Poison, Replay, Campaign, AddPartitions, Skew, WrongVersion, DiskFull,
 )  # fmt: skip

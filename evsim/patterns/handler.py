@@ -44,6 +44,16 @@ class Context(Protocol):
         """Ask a service and wait for its answer; to be awaited."""
         ...
 
+    def read(
+        self, store: str, stream: str, start: int | None = None, limit: int | None = None, *, backwards: bool = False
+    ) -> Ask:
+        """Read the events of a stream of an event store, and its version; to be awaited."""
+        ...
+
+    def append(self, store: str, stream: str, events: Any, expected: Any = ...) -> Ask:
+        """Append events, or pairs of type and data, to a stream; to be awaited."""
+        ...
+
 
 class Wish:
     """What a waiting handler waits for; whoever drives it grants the wish."""
@@ -65,6 +75,13 @@ class Call(Wish):
 
     def __init__(self, service: str, data: Mapping[str, Any] | None = None) -> None:
         self.service, self.data = service, data
+
+
+class Ask(Wish):
+    """A handler wants something of an event store; it gets it, or what is wrong is raised in it."""
+
+    def __init__(self, store: str, wish: Any) -> None:
+        self.store, self.wish = store, wish
 
 
 class Unavailable(Exception):

@@ -32,7 +32,7 @@ class Calling(Value):
 
 
 class Caller:
-    """One node's way of asking one service. Each question gets exactly one answer: True, or an ``Unavailable``."""
+    """One node's way of asking one service. Each question gets exactly one answer, be it an ``Unavailable``."""
 
     def __init__(self, world: World, node: str, service: Any, value: Calling) -> None:
         self.world, self.node, self.service, self.value = world, node, service, value
@@ -43,15 +43,15 @@ class Caller:
         self._budget = None if retry is None or retry.budget is None else Budget(retry.budget)
         self._draw = world.chance.uniforms(f"{node} asks {service.name} again") if retry is not None else None
 
-    def ask(self, event: int, then: Callable[[Any], Any]) -> None:
-        """Ask about an event."""
+    def ask(self, event: int, then: Callable[[Any], Any], wish: Any = None) -> None:
+        """Ask about an event; ``wish`` is what one asks of an event store, the same at each attempt."""
         if self._budget is not None:
             self._budget.pay()
         if self._bulkhead is not None and not self._bulkhead.enter():
             self.note("refused", event, 0)
             self.world.call_in(0.0, then, Unavailable(f"{self.node} has too many questions out"))
             return
-        _Question(self, event, then).attempt()
+        _Question(self, event, then, wish).attempt()
 
     def allowed(self) -> bool:
         """Whether the breaker lets a call through now."""
@@ -84,10 +84,11 @@ class Caller:
 class _Question:
     """One question, and its attempts."""
 
-    __slots__ = ("caller", "event", "failures", "then", "ticket", "waited_s")
+    __slots__ = ("caller", "event", "failures", "then", "ticket", "waited_s", "wish")
 
-    def __init__(self, caller: Caller, event: int, then: Callable[[Any], Any]) -> None:
+    def __init__(self, caller: Caller, event: int, then: Callable[[Any], Any], wish: Any) -> None:
         self.caller, self.event, self.then = caller, event, then
+        self.wish = () if wish is None else (wish,)
         self.failures = self.ticket = 0
         self.waited_s = 0.0
 
@@ -101,7 +102,7 @@ class _Question:
         if not caller.allowed():
             self._failed(Unavailable(f"{caller.node} does not ask {caller.service.name}: its breaker is open"), False)
             return
-        caller.service.ask(self.event, caller.node, lambda answer: self._answered(ticket, answer))
+        caller.service.ask(self.event, caller.node, lambda answer: self._answered(ticket, answer), *self.wish)
         if caller.value.timeout_s is not None and ticket == self.ticket:
             caller.world.call_in(caller.value.timeout_s, self._late, ticket)
 
@@ -109,7 +110,7 @@ class _Question:
         if ticket != self.ticket:
             return
         self.ticket += 1
-        if isinstance(answer, Exception):
+        if isinstance(answer, Unavailable):
             self._failed(answer, True)
         else:
             self.caller.heard(True)

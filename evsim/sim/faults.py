@@ -84,7 +84,8 @@ class Crash(OnPart):
     Or after a named step: ``Crash("payment", after="saved", type="take.payment", nth=3)`` strikes the member that has
     just passed this step with the third event of this type; ``polled`` is the arrival of what a log was asked for.
     With ``owns=0`` only the passages count of whoever owns partition 0 at that moment. ``down_s=None``: it never comes
-    back. With ``power`` the whole machine of a log loses its power: what it had not flushed to the disk is gone too.
+    back. With ``power`` the whole machine of a log or an event store loses its power: what it had not flushed to the
+    disk is gone too.
     """
 
     part: str
@@ -111,7 +112,7 @@ class Crash(OnPart):
             yield f"{self.title}: {what}; use at_s="
         if self.after == "polled" or self.owns is not None:
             yield from self._check_polls(parts, owner)
-        if self.power and owner is not None and not getattr(owner, "is_replicated", False):
+        if self.power and owner is not None and not getattr(owner, "is_replicated", owner.kind == "event_store"):
             yield (
                 f"{self.title}: power=True is about what a log has not flushed, but {owner.name!r} does not say when "
                 "it flushes; give it flush_every_s=30, which is what Linux does by itself"

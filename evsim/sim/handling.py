@@ -9,16 +9,19 @@ from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from evsim.chance import on_grid
-from evsim.errors import BadEvent, HandlerFailed
-from evsim.event import freeze
-from evsim.history import split_key
+from evsim.errors import BadEvent, BadScenario, HandlerFailed, did_you_mean
+from evsim.event import Event, freeze
+from evsim.names import split_id, split_key
 from evsim.patterns.breaker import LiveRateLimit
-from evsim.patterns.handler import Call, Reject, Sleep
+from evsim.patterns.handler import Ask, Call, Reject, Sleep
 from evsim.sim.calling import Caller, Calling
 from evsim.sim.envelopes import writer
+from evsim.sim.event_store import Appending, LiveEventStore, Reading
 from evsim.sim.outlet import Outlet
 from evsim.sim.retrying import Retrying
 from evsim.sim.rules import broken_rules
+from evsim.store import ANY, Appended
+from evsim.store.recorder import Expected
 
 if TYPE_CHECKING:
     from evsim.sim.broker.base import Shared
@@ -96,6 +99,7 @@ class Context:
         self.event = handling.world.history.event_at(index)
         self.state = State(handling.group.disk)
         self.emitted: list[tuple[str, Any, str | None]] = []
+        self._appended = 0
 
     @property
     def now(self) -> float:
@@ -131,6 +135,27 @@ class Context:
         """Ask a service and wait for its answer; to be awaited."""
         return Call(service, data)
 
+    def read(
+        self, store: str, stream: str, start: int | None = None, limit: int | None = None, *, backwards: bool = False
+    ) -> Ask:
+        """Read the events of a stream of an event store, and its version; to be awaited."""
+        return Ask(store, Reading(stream, start, limit, backwards))
+
+    def append(self, store: str, stream: str, events: Any, expected: Expected = ANY) -> Ask:
+        """Append events to a stream, or raise ``Conflict`` here; to be awaited.
+
+        An event is an ``Event``, or a pair of type and data. The id of a pair comes from the event in hand and its
+        place among those that this handling appends, so that a handling which is done again appends them once.
+        """
+        some = [events] if isinstance(events, Event) or isinstance(next(iter(events), None), str) else list(events)
+        drafts = (self._handling.draft(self, self._appended + n, given) for n, given in enumerate(some))
+        return Ask(store, Appending(stream, tuple(drafts), expected))
+
+    def heard(self, answer: Any, wish: Any) -> None:
+        """What this handling appends next has the numbers behind what is stored."""
+        if isinstance(answer, Appended):
+            self._appended += len(wish.events)
+
 
 class Handling:
     """How the members of one consumer handle events: the same five steps for all."""
@@ -141,6 +166,7 @@ class Handling:
         self._templates: dict[tuple[str, str | None], int] = {}
         self._callers: dict[tuple[str, str], Caller] = {}
         self._lawful: set[str] = set()
+        self._drafts: dict[str, Event] = {}
         self.poisons: list[Any] = []
         self._write: Callable[..., int] | None = None
         self.retrying = Retrying(world, value)
@@ -288,15 +314,30 @@ class Handling:
             elif member.frozen:
                 member.hold(go_on, answer)
             else:
+                if isinstance(wish, Ask):
+                    context.heard(answer, wish.wish)
+                    self._event_store(wish.store).heard(member.name, wish.wish, answer)
                 self._drive(member, index, context, coroutine, answer)
 
         if isinstance(wish, Sleep):
             self.world.call_in(max(0.0, wish.seconds), go_on)
         elif isinstance(wish, Call):
             self._caller(member, wish.service).ask(index, go_on)
+        elif isinstance(wish, Ask):
+            self._event_store(wish.store)
+            self._caller(member, wish.store).ask(index, go_on, wish.wish)
         else:
             coroutine.close()
-            self._failed(member, index, TypeError("a handler may await only ctx.sleep(...) and ctx.call(...)"))
+            allowed = "ctx.sleep(...), ctx.call(...), ctx.read(...) and ctx.append(...)"
+            self._failed(member, index, TypeError(f"a handler may await only {allowed}"))
+
+    def _event_store(self, name: str) -> LiveEventStore:
+        """The event store of this name."""
+        live = self.world.find(name)
+        if isinstance(live, LiveEventStore):
+            return live
+        stores = [other for other, part in self.world.live.items() if isinstance(part, LiveEventStore)]
+        raise BadScenario(f"{name!r} is no event store, so nothing can be read there{did_you_mean(name, stores)}")
 
     def _caller(self, member: Member, service: str) -> Caller:
         """How this member asks that service."""
@@ -413,6 +454,23 @@ class Handling:
         if self._write is None:
             self._write = writer(self.world, self.value.name)
         return self._write(self.world.now, template, self.group.emitted, number, cause, history.root_of(cause), data)
+
+    def draft(self, context: Context, place: int, given: Any) -> Event:
+        """An event to append: given whole, or by type and data. What was decided before for this cause is the same."""
+        if isinstance(given, Event):
+            return given
+        event_type, data = given
+        cause, name = context.event, self.value.name
+        stem, n = split_id(cause.id)
+        stem = f"{name}:{stem}" if place == 0 else f"{name}:{stem}:{place + 1}"
+        event = Event(
+            stem if n < 0 else f"{stem}.{n}", event_type, self.world.now, name, data, key=cause.key,
+            correlation_id=cause.correlation_id or cause.id, causation_id=cause.id,
+        )  # fmt: skip
+        known = self._drafts.get(event.id)
+        if known is None or (known.type, known.data) != (event.type, event.data):
+            known = self._drafts[event.id] = event
+        return known
 
     def outlet(self, member: Member, target: str) -> Outlet:
         """The way from this member to a log."""
