@@ -9,16 +9,19 @@ import time
 from itertools import islice
 
 import pytest
+from databases import new_schema, server
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evsim import BadEvent, BadFile, Event, store
 from evsim.store import ANY, EXISTS, NONE, Conflict
 
-KINDS = ["memory", "sqlite"]
+KINDS = ["memory", "sqlite", "postgres"]
 
 
 def opened(kind, path):
+    if kind == "postgres":
+        return store.open(server().get_uri(), schema=new_schema())
     return store.open(path / "shop.db") if kind == "sqlite" else store.open()
 
 
@@ -195,8 +198,15 @@ def test_all_stores_do_the_same(tmp_path_factory, plan):
                 said.append(getattr(each, act)(stream, *given))
             except (Conflict, BadEvent) as problem:
                 said.append(str(problem))
-        assert said[0] == said[1]
-    first, second = stores
+        assert said == said[:1] * len(stores)
+    first, *others = stores
+    for each in others:
+        agree(first, each)
+        each.close()
+
+
+def agree(first, second):
+    """Two stores hold the same, link by link."""
     assert list(first.read_all()) == list(second.read_all())
     assert list(first.read_all(backwards=True)) == list(second.read_all(backwards=True))
     for stream in "abc":
@@ -204,7 +214,7 @@ def test_all_stores_do_the_same(tmp_path_factory, plan):
         assert first.version(stream) == second.version(stream)
         assert list(first.read_category(stream)) == list(second.read_category(stream))
     assert first.verify() == second.verify() == first.position == second.position
-    second.close()
+    assert list(first._links()) == list(second._links())
 
 
 # ---------------------------------------------------------------- processes
@@ -213,27 +223,37 @@ def test_all_stores_do_the_same(tmp_path_factory, plan):
 WRITER = """
 import sys
 from evsim import Event, store
-name, count = sys.argv[2], int(sys.argv[3])
-shop = store.open(sys.argv[1])
+name, count, schema = sys.argv[2], int(sys.argv[3]), sys.argv[4] or None
+shop = store.open(sys.argv[1], schema=schema)
 for n in range(count):
     done = shop.append("hot", [Event(f"{name}.{n}-{k}", "order.placed", n, "shop", {}) for k in (1, 2, 3)])
     print(n, done.position, flush=True)
 """
 
 
-def writer(path, name, count):
-    line = [sys.executable, "-c", WRITER, str(path), name, str(count)]
+def places(path):
+    """Where stores that outlive a process can be: ``store.open`` takes each of them."""
+    return {"sqlite": (path / "shop.db", None), "postgres": (server().get_uri(), new_schema())}
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def place(request, tmp_path):
+    found = places(tmp_path)[request.param]
+    store.open(found[0], schema=found[1]).close()
+    return found
+
+
+def writer(place, name, count):
+    line = [sys.executable, "-c", WRITER, str(place[0]), name, str(count), place[1] or ""]
     return subprocess.Popen(line, stdout=subprocess.PIPE, text=True)
 
 
-def test_two_processes_write_into_one_stream(tmp_path):
-    path = tmp_path / "shop.db"
-    store.open(path).close()
-    both = [writer(path, name, 100) for name in ("ann", "bob")]
+def test_two_processes_write_into_one_stream(place):
+    both = [writer(place, name, 100) for name in ("ann", "bob")]
     for each in both:
         each.communicate(timeout=60)
         assert each.returncode == 0
-    with store.open(path) as shop:
+    with store.open(place[0], schema=place[1]) as shop:
         found = list(shop.read("hot"))
         assert [each.version for each in found] == list(range(600))
         assert [each.position for each in found] == list(range(1, 601))
@@ -243,18 +263,17 @@ def test_two_processes_write_into_one_stream(tmp_path):
             assert mine == [f"{name}.{n}-{k}" for n in range(100) for k in (1, 2, 3)]
 
 
-def test_a_process_that_is_killed_loses_nothing_acknowledged_and_leaves_no_half(tmp_path):
+def test_a_process_that_is_killed_loses_nothing_acknowledged_and_leaves_no_half(place):
     """Twelve times kill -9 at another moment of a stream of appends of three events each."""
-    path, told = tmp_path / "shop.db", 0
-    store.open(path).close()
+    told = 0
     for life in range(12):
-        with writer(path, f"life{life}", 100_000) as victim:
+        with writer(place, f"life{life}", 100_000) as victim:
             lines = list(islice(victim.stdout, 3 + 7 * life))
             time.sleep(0.001 * life)
             victim.kill()
             lines += victim.stdout.readlines()
         told += len([line for line in lines if line.endswith("\n")])
-        with store.open(path) as shop:
+        with store.open(place[0], schema=place[1]) as shop:
             kept = list(shop.read("hot"))
             assert len(kept) % 3 == 0, "an append is whole or absent"
             assert len(kept) // 3 >= told, "what was acknowledged is there"

@@ -8,27 +8,23 @@ appends), ``"sync"`` for the disk.
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from evsim.errors import BadFile
 from evsim.event import Event
-from evsim.store.body import event_of
 from evsim.store.memory import used_already
 from evsim.store.recorder import (
     START,
     Appended,
     Conflict,
     Expected,
-    Recorded,
-    Store,
     chained,
     fits,
-    named,
 )
+from evsim.store.tables import Tables
 
 Durability = Literal["none", "flush", "sync"]
 APPLICATION = 0x65767374
@@ -37,9 +33,7 @@ WAIT_S = 30.0
 """So long a writer waits for another one."""
 PAGE = 2048
 """Bytes of a page of a new file: a commit writes whole pages, so that small ones make appends cheaper."""
-PIECE = 1000
-"""So many events are read at a time."""
-_SYNCHRONOUS = {"none": "OFF", "flush": "NORMAL", "sync": "FULL"}
+DURABILITIES = {"none": "OFF", "flush": "NORMAL", "sync": "FULL"}
 _SCHEMA = """
 create table events (
     position integer primary key, stream text not null, version integer not null, id text not null unique,
@@ -55,15 +49,13 @@ create table streams (stream text primary key, hidden integer not null default 0
 _INSERT = "insert into events values (?, ?, ?, ?, ?, ?, ?)"
 KNOWN_MAX = 100_000
 """Of so many streams the last version is remembered."""
-_SELECT = "select position, stream, version, body from events e where"
-_SHOWN = "and version >= coalesce((select hidden from streams s where s.stream = e.stream), 0)"
 
 
-class SQLiteStore(Store):
+class SQLiteStore(Tables):
     """A store in a file. One object belongs to one thread; each process opens its own."""
 
     def __init__(self, path: str | Path, durability: Durability = "flush") -> None:
-        if durability not in _SYNCHRONOUS:
+        if durability not in DURABILITIES:
             raise BadFile(f"durability={durability!r} is refused; expected none, flush or sync")
         self.path = Path(path)
         self._db = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)
@@ -87,7 +79,7 @@ class SQLiteStore(Store):
             raise BadFile(f"{self.path} is a database of something else; give a new file, or one that evsim has made")
         db.execute(f"pragma page_size = {PAGE}")
         db.execute("pragma journal_mode = wal")
-        db.execute(f"pragma synchronous = {_SYNCHRONOUS[durability]}")
+        db.execute(f"pragma synchronous = {DURABILITIES[durability]}")
         if not tables:
             db.execute("begin immediate")
             if not db.execute("select count(*) from sqlite_master").fetchone()[0]:
@@ -172,89 +164,10 @@ class SQLiteStore(Store):
                 raise used_already(next(e.id for e, row in zip(events, found, strict=True) if row))
         return Appended(found[-1][3], found[-1][1], again=True)
 
-    def truncate(self, stream: str, before: int) -> None:
-        """Hide the events of a stream that come before this version."""
-        upto = min(before, self.version(named(stream)) + 1)
-        self._db.execute(
-            "insert into streams (stream, hidden) values (?, ?) "
-            "on conflict (stream) do update set hidden = max(hidden, excluded.hidden)",
-            (stream, upto),
-        )
-
-    def delete(self, stream: str) -> None:
-        """Hide all events of a stream."""
-        self.truncate(stream, self.version(named(stream)) + 1)
-
-    def describe(self, stream: str, metadata: Mapping[str, Any]) -> None:
-        """Keep some JSON about a stream."""
-        self._db.execute(
-            "insert into streams (stream, metadata) values (?, ?) "
-            "on conflict (stream) do update set metadata = excluded.metadata",
-            (named(stream), json.dumps(dict(metadata), allow_nan=False)),
-        )
-
-    def metadata(self, stream: str) -> dict[str, Any]:
-        """What is kept about a stream."""
-        row = self._db.execute("select metadata from streams where stream = ?", (named(stream),)).fetchone()
-        found: dict[str, Any] = json.loads(row[0]) if row else {}
-        return found
-
     # ---------------------------------------------------------------- read
 
-    def read(
-        self, stream: str, start: int | None = None, limit: int | None = None, *, backwards: bool = False
-    ) -> Iterator[Recorded]:
-        """The events of a stream."""
-        return self._pieces("stream = ? and", "version", (named(stream),), start, limit, backwards=backwards)
-
-    def read_all(
-        self, start: int | None = None, limit: int | None = None, *, backwards: bool = False
-    ) -> Iterator[Recorded]:
-        """The events of all streams."""
-        return self._pieces("", "position", (), start, limit, backwards=backwards)
-
-    def read_category(self, category: str, start: int = 1, limit: int | None = None) -> Iterator[Recorded]:
-        """The events of a category."""
-        values = (category, f"{category}-", f"{category}.")  # a dot is what comes after a dash
-        return self._pieces("(stream = ? or (stream > ? and stream < ?)) and", "position", values, start, limit)
-
-    def read_correlated(self, correlation_id: str, start: int = 1, limit: int | None = None) -> Iterator[Recorded]:
-        """The events of one conversation."""
-        return self._pieces("correlation = ? and", "position", (correlation_id,), start, limit)
-
-    def _pieces(
-        self, where: str, by: str, values: tuple[Any, ...], start: int | None, limit: int | None, *,
-        backwards: bool = False,
-    ) -> Iterator[Recorded]:  # fmt: skip
-        """Piece by piece, each a query of its own, so that a slow reader holds nothing up."""
-        compare, order = ("<=", "desc") if backwards else (">=", "asc")
-        here = (2**62 if backwards else 0) if start is None else start
-        left, column = 2**62 if limit is None else limit, 0 if by == "position" else 2
-        while left > 0:
-            shown = _SHOWN if self._hides else ""
-            sql = f"{_SELECT} {where} {by} {compare} ? {shown} order by {by} {order} limit ?"
-            rows = self._db.execute(sql, (*values, here, min(PIECE, left))).fetchall()
-            for position, stream, version, body in rows:
-                yield Recorded(position, stream, version, event_of(body, position))
-            if len(rows) < min(PIECE, left):
-                return
-            left -= len(rows)
-            here = rows[-1][column] + (-1 if backwards else 1)
-
-    @property
-    def _hides(self) -> bool:
-        """Whether anything was truncated or deleted."""
-        return self._db.execute("select 1 from streams where hidden > 0 limit 1").fetchone() is not None
-
-    def version(self, stream: str) -> int:
-        """The version of a stream's last event."""
-        [found] = self._db.execute("select max(version) from events where stream = ?", (named(stream),)).fetchone()
-        return -1 if found is None else int(found)
-
-    @property
-    def position(self) -> int:
-        """The position of the last event of all."""
-        return int(self._db.execute("select coalesce(max(position), 0) from events").fetchone()[0])
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        return self._db.execute(sql, values).fetchall()
 
     def _links(self) -> Iterator[tuple[int, str, int, str, bytes]]:
         yield from self._db.execute("select position, stream, version, body, link from events order by position")
