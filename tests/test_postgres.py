@@ -70,7 +70,7 @@ def test_a_durability_that_nobody_knows_is_refused():
 @pytest.mark.parametrize(("durability", "setting"), [("none", "off"), ("flush", "on"), ("sync", "on")])
 def test_the_durability_is_what_the_server_is_told(durability, setting):
     with opened(durability=durability, schema=new_schema()) as shop:
-        assert shop._asked("show synchronous_commit", ()) == [(setting,)]
+        assert shop._rows("show synchronous_commit") == [(setting,)]
 
 
 def test_who_changes_a_row_is_found_out():
@@ -87,7 +87,7 @@ def test_the_table_can_be_read_with_sql():
     name = new_schema()
     with opened(schema=name) as shop:
         shop.append("order-1", event(2))
-        row = shop._asked("select stream, type, extract(epoch from timestamp), data ->> 'n' from readable", ())[0]
+        row = shop._rows("select stream, type, extract(epoch from timestamp), data ->> 'n' from readable")[0]
     assert row == ("order-1", "order.placed", 1767225600.5, "2")
 
 
@@ -95,7 +95,7 @@ def test_a_connection_that_is_cut_says_so_and_the_append_can_be_said_again():
     name = new_schema()
     shop = opened(schema=name)
     shop.append("order-1", event(1))
-    [(process,)] = shop._asked("select pg_backend_pid()", ())
+    [(process,)] = shop._rows("select pg_backend_pid()")
     with psycopg.connect(server().get_uri(), autocommit=True) as db:
         db.execute("select pg_terminate_backend(%s)", (process,))
     with pytest.raises(EvsimError, match=r"hung up.*open the store again"):

@@ -1,7 +1,8 @@
-"""An event store in a PostgreSQL database: a schema with two tables, and a function that appends in one round trip.
+"""An event store in a PostgreSQL database: a schema with two tables, where an append is one round trip.
 
-Writers queue for a lock that lasts as long as their transaction, so that positions have no gap and no order but that of
-the commits (https://www.postgresql.org/docs/current/explicit-locking.html#ADVISORY-LOCKS). ``durability="none"`` is
+Two writers cannot take the same position: the second waits for the first (a unique index sees to it), then looks again
+with the table locked (https://www.postgresql.org/docs/current/explicit-locking.html). So positions have no gap, and no
+order but that of the commits. ``durability="none"`` is
 ``synchronous_commit = off``: a crash of the server may lose the last appends, never the tables. PostgreSQL knows
 nothing between that and the disk, so that ``"flush"`` and ``"sync"`` are the same here.
 """
@@ -10,21 +11,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from evsim.errors import BadFile, EvsimError
-from evsim.event import Event
-from evsim.store.memory import used_already
-from evsim.store.recorder import ANY, EXISTS, NONE, Appended, Conflict, Expected
 from evsim.store.sqlite import DURABILITIES, Durability
-from evsim.store.tables import Tables
+from evsim.store.tables import Row, Tables, Taken
 
 SCHEMA = "evsim"
 """The PostgreSQL schema of a store that is given no name."""
 MADE_BY = "an event store of evsim"
 """The comment that tells our schemas from others."""
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,59}")
-_CODES: dict[Any, int] = {ANY: -1, NONE: -2, EXISTS: -3}
 _TABLES = """
 create table events (
     position bigint primary key, stream text collate "C" not null, version integer not null, id text not null unique,
@@ -37,57 +35,16 @@ create table streams (
 create view readable as select position, stream, version, id, body::jsonb ->> 'type' as type,
     to_timestamp(1767225600 + (body::jsonb ->> 'timestamp')::float8) as timestamp, body::jsonb -> 'data' as data
     from events;
-create function append_events(
-    wanted text, expected integer, ids text[], correlations text[], bodies text[],
-    out last_position bigint, out last_version integer, out again boolean, out taken text
-) language plpgsql as $$
-declare
-    many constant integer := array_length(ids, 1);
-    known integer;
-    link_before bytea;
-begin
-    perform pg_advisory_xact_lock('events'::regclass::oid::bigint);
-    again := false;
-    select count(*), min(e.id) into known, taken from events e where e.id = any(ids);
-    if known > 0 then
-        select count(*), max(e.position), max(e.version) into known, last_position, last_version
-            from unnest(ids, bodies) with ordinality as g (id, body, nth)
-            join events e on e.id = g.id and e.body = g.body and e.stream = wanted
-            where e.version - g.nth = (select f.version - 1 from events f where f.id = ids[1]);
-        again := known = many;
-        if again then
-            taken := null;
-        end if;
-        return;
-    end if;
-    select coalesce(max(e.version), -1) into last_version from events e where e.stream = wanted;
-    if not (expected = -1 or (expected = -2 and last_version < 0) or (expected = -3 and last_version >= 0)
-            or (expected >= 0 and expected = last_version)) then
-        return;
-    end if;
-    select e.position, e.link into last_position, link_before from events e order by e.position desc limit 1;
-    if last_position is null then
-        last_position := 0;
-        link_before := decode(repeat('00', 32), 'hex');
-    end if;
-    for nth in 1..many loop
-        last_position := last_position + 1;
-        last_version := last_version + 1;
-        link_before := sha256(link_before || convert_to(
-            last_position || E'\\n' || wanted || E'\\n' || last_version || E'\\n' || bodies[nth], 'UTF8'));
-        insert into events values (
-            last_position, wanted, last_version, ids[nth], correlations[nth], bodies[nth], link_before);
-    end loop;
-end $$;
 """
-_APPEND = "select * from append_events(%s, %s, %s, %s, %s)"
+_ONE = "insert into events values (%s, %s, %s, %s, %s, %s, %s)"
 
 
 class PostgresStore(Tables):
     """A store in a schema of a PostgreSQL database. One object belongs to one thread; each process opens its own."""
 
     def __init__(self, url: str, durability: Durability = "flush", schema: str = SCHEMA) -> None:
-        psycopg = _driver()
+        super().__init__()
+        psycopg = self._psycopg = _driver()
         if durability not in DURABILITIES:
             raise BadFile(f"durability={durability!r} is refused; expected none, flush or sync")
         if not _NAME.fullmatch(schema):
@@ -121,34 +78,42 @@ class PostgresStore(Tables):
                 db.execute(f"comment on schema {schema} is '{MADE_BY}'")
         db.execute(f"set synchronous_commit to {'off' if durability == 'none' else 'on'}")
 
-    def _append(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
-        values = (
-            stream, _CODES.get(expected, expected), [event.id for event in events],
-            [event.correlation_id for event in events], bodies,
-        )  # fmt: skip
-        [(position, version, again, taken)] = self._asked(_APPEND, values)
-        if taken is not None:
-            raise used_already(next(event.id for event in events if self._knows(event.id)))
-        if position is None:
-            raise Conflict(stream, expected, version)
-        return Appended(position, version, again)
-
-    def _knows(self, event_id: str) -> bool:
-        return bool(self._rows("select 1 from events where id = ?", (event_id,)))
+    # ---------------------------------------------------------------- what the tables need
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        return self._asked(sql.replace("?", "%s"), values)
+        cursor = self._asked(sql.replace("?", "%s"), values)
+        return cursor.fetchall() if cursor.description else []
 
-    def _asked(self, sql: str, values: Sequence[Any]) -> list[Any]:
-        psycopg = _driver()
+    def _insert(self, rows: Sequence[Row]) -> None:
+        if len(rows) == 1:
+            self._asked(_ONE, rows[0])
+            return
+        with self._refusals(), self._db.cursor() as cursor, cursor.copy("copy events from stdin") as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._db.transaction():
+            self._asked("lock table events in exclusive mode", ())
+            yield
+
+    def _asked(self, sql: str, values: Sequence[Any]) -> Any:
+        with self._refusals():
+            return self._db.execute(sql, values)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """What the server may answer, in our words."""
         try:
-            cursor = self._db.execute(sql, values)
-        except psycopg.OperationalError as problem:
+            yield
+        except self._psycopg.errors.UniqueViolation:
+            raise Taken from None
+        except self._psycopg.OperationalError as problem:
             raise EvsimError(
                 f"the PostgreSQL server has hung up ({str(problem).strip().splitlines()[0]}); open the store again, "
                 "and append again what was not acknowledged: it is taken once"
             ) from None
-        return cursor.fetchall() if cursor.description else []
 
     def _links(self) -> Iterator[tuple[int, str, int, str, bytes]]:
         with self._db.transaction(), self._db.cursor("links") as cursor:

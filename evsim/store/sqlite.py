@@ -10,21 +10,12 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
 from evsim.errors import BadFile
-from evsim.event import Event
-from evsim.store.memory import used_already
-from evsim.store.recorder import (
-    START,
-    Appended,
-    Conflict,
-    Expected,
-    chained,
-    fits,
-)
-from evsim.store.tables import Tables
+from evsim.store.tables import Row, Tables, Taken
 
 Durability = Literal["none", "flush", "sync"]
 APPLICATION = 0x65767374
@@ -47,8 +38,6 @@ create view readable as select position, stream, version, id, json_extract(body,
 create table streams (stream text primary key, hidden integer not null default 0, metadata text not null default '{}');
 """
 _INSERT = "insert into events values (?, ?, ?, ?, ?, ?, ?)"
-KNOWN_MAX = 100_000
-"""Of so many streams the last version is remembered."""
 
 
 class SQLiteStore(Tables):
@@ -59,7 +48,7 @@ class SQLiteStore(Tables):
             raise BadFile(f"durability={durability!r} is refused; expected none, flush or sync")
         self.path = Path(path)
         self._db = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)
-        self._forget()
+        super().__init__()
         try:
             self._open(durability)
         except sqlite3.Error as problem:
@@ -88,83 +77,30 @@ class SQLiteStore(Tables):
                 db.execute(f"pragma application_id = {APPLICATION}")
             db.execute("commit")
 
-    # ---------------------------------------------------------------- write
+    # ---------------------------------------------------------------- what the tables need
 
-    def _append(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
-        """At once, as if nobody else were there; if somebody is, a key is taken, and we look before we write."""
-        actual = self._versions.get(stream)
-        if actual is None:
-            actual = self.version(stream)
-        if self._last is not None and fits(expected, actual):
-            try:
-                return self._insert(stream, actual, events, bodies)
-            except sqlite3.IntegrityError:
-                if self._db.in_transaction:
-                    self._db.execute("rollback")
-        self._forget()
-        return self._look_and_append(stream, events, bodies, expected)
-
-    def _forget(self) -> None:
-        """Believe nothing about the file any more."""
-        self._last: tuple[int, bytes] | None = None
-        self._versions: dict[str, int] = {}
-
-    def _look_and_append(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
-        """In one transaction that nobody else can write in: what is there, and what is to be."""
+    def _insert(self, rows: Sequence[Row]) -> None:
         db = self._db
-        db.execute("begin immediate")
         try:
-            appended = self._again(stream, events, bodies) or self._write(stream, events, bodies, expected)
-            db.execute("commit")
+            if len(rows) == 1:
+                db.execute(_INSERT, rows[0])
+            elif db.in_transaction:
+                db.executemany(_INSERT, rows)
+            else:
+                with self._alone():
+                    db.executemany(_INSERT, rows)
+        except sqlite3.IntegrityError:
+            raise Taken from None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        self._db.execute("begin immediate")
+        try:
+            yield
         except BaseException:
-            self._forget()
-            db.execute("rollback")
+            self._db.execute("rollback")
             raise
-        return appended
-
-    def _write(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
-        db = self._db
-        actual = self.version(stream)
-        if not fits(expected, actual):
-            raise Conflict(stream, expected, actual)
-        self._last = db.execute("select position, link from events order by position desc limit 1").fetchone()
-        return self._insert(stream, actual, events, bodies)
-
-    def _insert(self, stream: str, actual: int, events: list[Event], bodies: list[str]) -> Appended:
-        """Write the rows behind the last one that we know of, whole or not at all."""
-        db = self._db
-        position, link = self._last or (0, START)
-        rows = []
-        for version, (event, body) in enumerate(zip(events, bodies, strict=True), start=actual + 1):
-            position += 1
-            link = chained(link, position, stream, version, body)
-            rows.append((position, stream, version, event.id, event.correlation_id, body, link))
-        if len(rows) == 1:
-            db.execute(_INSERT, rows[0])
-        elif db.in_transaction:
-            db.executemany(_INSERT, rows)
-        else:
-            db.execute("begin immediate")
-            db.executemany(_INSERT, rows)
-            db.execute("commit")
-        if len(self._versions) >= KNOWN_MAX:
-            self._versions.clear()
-        self._last, self._versions[stream] = (position, link), actual + len(events)
-        return Appended(position, actual + len(events))
-
-    def _again(self, stream: str, events: list[Event], bodies: list[str]) -> Appended | None:
-        """The append that these events have led to before, if they are all here as they are given."""
-        one = "select stream, version, body, position from events where id = ?"
-        found = [self._db.execute(one, (event.id,)).fetchone() for event in events]
-        if not any(found):
-            return None
-        first = next(row for row in found if row)
-        for n, (row, body) in enumerate(zip(found, bodies, strict=True)):
-            if row is None or row[:3] != (stream, first[1] + n, body):
-                raise used_already(next(e.id for e, row in zip(events, found, strict=True) if row))
-        return Appended(found[-1][3], found[-1][1], again=True)
-
-    # ---------------------------------------------------------------- read
+        self._db.execute("commit")
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         return self._db.execute(sql, values).fetchall()

@@ -1,29 +1,113 @@
-"""How a store is read that keeps its events in tables of a database, whichever database that is."""
+"""A store that keeps its events in tables of a database, whichever database that is."""
 
 from __future__ import annotations
 
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from typing import Any
 
+from evsim.event import Event
 from evsim.store.body import event_of
-from evsim.store.recorder import Recorded, Store, named
+from evsim.store.memory import used_already
+from evsim.store.recorder import START, Appended, Conflict, Expected, Recorded, Store, chained, fits, named
 
+Row = tuple[int, str, int, str, str | None, str, bytes]
+"""Position, stream, version, id, correlation, body and link of an event."""
+KNOWN_MAX = 100_000
+"""Of so many streams the last version is remembered."""
 PIECE = 1000
 """So many events are read at a time."""
 _SELECT = "select position, stream, version, body from events e where"
-_SHOWN = "and version >= coalesce((select hidden from streams s where s.stream = e.stream), 0)"
+_SHOWN = """and (not exists (select 1 from streams where hidden > 0)
+    or version >= coalesce((select hidden from streams s where s.stream = e.stream), 0))"""
+
+
+class Taken(Exception):
+    """A row could not be inserted: its position, its place in the stream or its id is taken."""
 
 
 class Tables(Store):
-    """A store with the tables ``events`` and ``streams``."""
+    """A store with the tables ``events`` and ``streams``.
+
+    An append is one insert, made as if nobody else were there: the position that it takes is the next one that we know
+    of. If somebody has taken it, or if anything else does not fit, we look, alone, before we write.
+    """
+
+    def __init__(self) -> None:
+        self._forget()
 
     @abstractmethod
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
         """What a statement gives; a question mark stands for each value."""
 
+    @abstractmethod
+    def _insert(self, rows: Sequence[Row]) -> None:
+        """Insert all of these events or none, in a transaction of their own if there is none; raises Taken."""
+
+    @abstractmethod
+    def _alone(self) -> AbstractContextManager[Any]:
+        """A transaction in which nobody else can write."""
+
     # ---------------------------------------------------------------- write
+
+    def _append(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
+        actual = self._versions.get(stream)
+        if actual is None:
+            actual = self.version(stream)
+        if self._last is not None and fits(expected, actual):
+            with suppress(Taken):
+                return self._write(stream, actual, events, bodies)
+        self._forget()
+        try:
+            with self._alone():
+                return self._look_and_write(stream, events, bodies, expected)
+        except BaseException:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        """Believe nothing about the tables any more."""
+        self._last: tuple[int, bytes] | None = None
+        self._versions: dict[str, int] = {}
+
+    def _look_and_write(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
+        again = self._again(stream, events, bodies)
+        if again is not None:
+            return again
+        actual = self.version(stream)
+        if not fits(expected, actual):
+            raise Conflict(stream, expected, actual)
+        found = self._rows("select position, link from events order by position desc limit 1")
+        self._last = found[0] if found else (0, START)
+        return self._write(stream, actual, events, bodies)
+
+    def _write(self, stream: str, actual: int, events: list[Event], bodies: list[str]) -> Appended:
+        """Write behind the last event that we know of, whole or not at all."""
+        position, link = self._last or (0, START)
+        rows = []
+        for version, (event, body) in enumerate(zip(events, bodies, strict=True), start=actual + 1):
+            position += 1
+            link = chained(link, position, stream, version, body)
+            rows.append((position, stream, version, event.id, event.correlation_id, body, link))
+        self._insert(rows)
+        if len(self._versions) >= KNOWN_MAX:
+            self._versions.clear()
+        self._last, self._versions[stream] = (position, link), actual + len(events)
+        return Appended(position, actual + len(events))
+
+    def _again(self, stream: str, events: list[Event], bodies: list[str]) -> Appended | None:
+        """The append that these events have led to before, if they are all here as they are given."""
+        one = "select stream, version, body, position from events where id = ?"
+        found: list[Any] = [next(iter(self._rows(one, (event.id,))), None) for event in events]
+        if not any(found):
+            return None
+        first = next(row for row in found if row)
+        for n, (row, body) in enumerate(zip(found, bodies, strict=True)):
+            if row is None or tuple(row[:3]) != (stream, first[1] + n, body):
+                raise used_already(next(e.id for e, row in zip(events, found, strict=True) if row))
+        return Appended(found[-1][3], found[-1][1], again=True)
 
     def truncate(self, stream: str, before: int) -> None:
         """Hide the events of a stream that come before this version."""
@@ -84,8 +168,7 @@ class Tables(Store):
         here = (2**62 if backwards else 0) if start is None else start
         left, column = 2**62 if limit is None else limit, 0 if by == "position" else 2
         while left > 0:
-            shown = _SHOWN if self._hides else ""
-            sql = f"{_SELECT} {where} {by} {compare} ? {shown} order by {by} {order} limit ?"
+            sql = f"{_SELECT} {where} {by} {compare} ? {_SHOWN} order by {by} {order} limit ?"
             rows = self._rows(sql, (*values, here, min(PIECE, left)))
             for position, stream, version, body in rows:
                 yield Recorded(position, stream, version, event_of(body, position))
@@ -93,11 +176,6 @@ class Tables(Store):
                 return
             left -= len(rows)
             here = rows[-1][column] + (-1 if backwards else 1)
-
-    @property
-    def _hides(self) -> bool:
-        """Whether anything was truncated or deleted."""
-        return bool(self._rows("select 1 from streams where hidden > 0 limit 1"))
 
     def version(self, stream: str) -> int:
         """The version of a stream's last event."""
