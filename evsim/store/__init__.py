@@ -9,12 +9,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from evsim.errors import BadFile
+from evsim.store.files import read_cloudevents, read_jsonlines, write_cloudevents, write_jsonlines
+from evsim.store.foreign import read_eventsourcing
 from evsim.store.memory import MemoryStore
+from evsim.store.past import history_of
 from evsim.store.recorder import ANY, EXISTS, NONE, Appended, Conflict, Recorded, Store
 from evsim.store.sqlite import Durability, SQLiteStore
 
 __all__ = [
-    "ANY", "EXISTS", "NONE", "Appended", "Conflict", "MemoryStore", "Recorded", "SQLiteStore", "Store", "open",
+    "ANY", "EXISTS", "NONE", "Appended", "Conflict", "MemoryStore", "Recorded", "SQLiteStore", "Store", "history_of",
+    "open", "read_cloudevents", "read_eventsourcing", "read_jsonlines", "write_cloudevents", "write_jsonlines",
 ]  # fmt: skip
 
 
