@@ -1,7 +1,8 @@
 """Events of the `eventsourcing` library (https://eventsourcing.readthedocs.io), read from its SQLite file.
 
-The library itself is not needed. Each aggregate becomes a stream, such as ``order-f2f8…``; an event class becomes a type: ``Order.Placed`` is
-``order.placed``, ``Order.ItemAdded`` is ``item.added``. What is compressed or encrypted cannot be read.
+The library itself is not needed. Each aggregate becomes a stream, such as ``order-f2f8…``; an event class becomes a
+type: ``Order.Placed`` is ``order.placed``, ``Order.ItemAdded`` is ``item.added``. What is compressed or encrypted
+cannot be read.
 """
 
 from __future__ import annotations
