@@ -1,0 +1,278 @@
+"""A catalogue of events: a good one is clean, every planted mistake is found, and a run is set beside its design."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+import evsim as ev
+from evsim.design import Entity, EventCatalogue, EventType
+from evsim.errors import BadScenario, UnknownName
+
+
+def shop():
+    """An order shop as it should be: three contexts, one story, a refusal at each door."""
+    return EventCatalogue(
+        EventType("place.order", "ordering", "customer", {"customer": str, "amount": float}),
+        EventType("order.placed", "ordering", "place.order", {"customer": str, "amount": float}, "-> placed"),
+        EventType("order.refused", "ordering", "place.order", {"reason": str}, "-> refused"),
+        EventType("take.payment", "payment", "order.placed", {"amount": float}),
+        EventType("payment.taken", "payment", "take.payment", {"payment_id": str, "amount": float}),
+        EventType("payment.declined", "payment", "take.payment", {"reason": str}),
+        EventType("payment.payment.taken", "payment", "payment.taken", {"payment_id": str}),
+        EventType("payment.payment.declined", "payment", "payment.declined", {"reason": str}),
+        EventType("order.paid", "ordering", "payment.payment.taken", {"payment_id": str}, "placed -> paid"),
+        EventType("order.cancelled", "ordering", "payment.payment.declined", {"reason": str}, "placed -> cancelled"),
+        EventType("ordering.order.paid", "ordering", "order.paid", {"order": str}, readers="analytics"),
+        EventType("ship.parcel", "shipping", "order.paid", {}),
+        EventType("parcel.shipped", "shipping", "ship.parcel", {"tracking": str}),
+        EventType("shipping.parcel.shipped", "shipping", "parcel.shipped", {"tracking": str}),
+        EventType("order.shipped", "ordering", "shipping.parcel.shipped", {"tracking": str}, "paid -> shipped"),
+        Entity(
+            "order",
+            {
+                "placed": "customer, amount",
+                "refused": "reason",
+                "paid": "payment_id, amount",
+                "cancelled": "reason",
+                "shipped": "tracking",
+            },
+        ),
+        name="shop",
+    )
+
+
+def rules(catalogue):
+    return set(catalogue.lint().broken)
+
+
+def test_a_right_catalogue_is_clean():
+    lint = shop().lint()
+    assert lint.ok, lint
+    assert lint.score == 100
+    assert lint.line.startswith("shop: score 100, nothing found in ")
+
+
+def renamed(old, new):
+    return lambda good: good.replace(old, type=new)
+
+
+PLANTED = {
+    "a fact in the present": ("grammar", renamed("order.placed", "order.place")),
+    "a command in the past": ("grammar", renamed("take.payment", "taken.payment")),
+    "a sentence for a name": ("grammar", renamed("order.placed", "OrderPlaced!")),
+    "a name that says another kind": ("grammar", lambda good: good.replace("order.placed", meant="command")),
+    "a row was updated": ("business", renamed("order.paid", "order.updated")),
+    "a row was created": ("business", renamed("order.placed", "order.created")),
+    "a status was changed": ("business", renamed("order.shipped", "order.status_changed")),
+    "a version in the name": ("plain", renamed("order.placed", "order.placed_v2")),
+    "a technique in the name": ("plain", renamed("order.placed", "order.event_placed")),
+    "an empty verb": ("plain", renamed("payment.taken", "payment.processed")),
+    "one thing, two nouns": ("nouns", renamed("order.shipped", "orders.shipped")),
+    "somebody else's name first": ("contexts", renamed("payment.payment.taken", "shop.payment.taken")),
+    "nobody's event": ("owned", lambda good: good.replace("order.paid", owner="")),
+    "two owners": ("owned", lambda good: good.plus(EventType("order.placed", "payment", "place.order", {}))),
+    "listed twice": ("owned", lambda good: good.plus(good["order.placed"])),
+    "two handlers": ("handler", lambda good: good.replace("take.payment", readers="accounting")),
+    "the wrong one says what came of it": ("handler", lambda good: good.replace("payment.declined", owner="ordering")),
+    "a domain event read elsewhere": ("at home", lambda good: good.replace("order.paid", readers="analytics")),
+    "a domain event with an effect elsewhere": (
+        "at home",
+        lambda good: good.replace("order.paid", caused_by="payment.taken"),
+    ),
+    "a cause that nobody knows": ("causes", lambda good: good.replace("ship.parcel", caused_by="order.payed")),
+    "out of nothing": ("reached", lambda good: good.replace("ship.parcel", caused_by=())),
+    "a circle": ("circles", lambda good: good.replace("take.payment", caused_by="order.placed, payment.declined")),
+    "its own cause": ("circles", lambda good: good.replace("take.payment", caused_by="order.placed, take.payment")),
+    "a command without an answer": (
+        "answered",
+        lambda good: good.plus(EventType("send.mail", "mail", "order.paid", {})),
+    ),
+    "an event for nobody": ("answered", lambda good: good.plus(EventType("parcel.weighed", "shipping", "clock", {}))),
+    "nobody said what it carries": ("told", lambda good: good.replace("order.paid", data=None)),
+    "a command that changes state": ("told", lambda good: good.replace("ship.parcel", moves="paid -> shipped")),
+    "a state that does not exist": ("states", lambda good: good.replace("order.paid", moves="placed -> payed")),
+    "a thing that does not exist": ("states", lambda good: good.replace("order.paid", of="basket")),
+    "no event leads to a state": (
+        "orphans",
+        lambda good: good.replace("order.cancelled", moves=""),
+    ),
+    "born nowhere": ("orphans", lambda good: good.replace("order.placed", moves="paid -> placed")),
+    "a field that nobody tells": ("rebuilt", lambda good: good.replace("order.shipped", data={})),
+    "a field that one way does not tell": (
+        "rebuilt",
+        lambda good: good.plus(EventType("order.settled", "ordering", "customer", {"amount": float}, "-> paid")),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_every_planted_mistake_is_found(name):
+    """By its own rule, with given, expected and fix, and the score is below 100."""
+    rule, plant = PLANTED[name]
+    lint = plant(shop()).lint()
+    assert rule in lint.broken, lint
+    assert lint.score < 100
+    for finding in lint.findings:
+        assert finding.where
+        assert finding.given
+        assert finding.expected
+        assert finding.fix
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sets(st.sampled_from(sorted(PLANTED)), min_size=1, max_size=3), st.randoms(use_true_random=False))
+def test_mistakes_do_not_hide_one_another(names, chance):
+    """Several mistakes at once are found as they were alone, unless one takes away what the other was about."""
+    catalogue, expected = shop(), set()
+    for name in chance.sample(sorted(names), len(names)):
+        rule, plant = PLANTED[name]
+        try:
+            catalogue = plant(catalogue)
+        except UnknownName:  # an earlier mistake has renamed it
+            continue
+        expected.add(rule)
+    assert not catalogue.lint().ok
+    assert catalogue.lint().score < 100
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.permutations(range(16)))
+def test_the_order_of_the_entries_does_not_matter(order):
+    good = shop()
+    assert EventCatalogue(*(good.entries[place] for place in order)).lint().ok
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from([entry.type for entry in shop().types]))
+def test_whatever_is_missing_is_noticed(name):
+    """Every entry of the good catalogue is needed: without any one of them something cannot be explained."""
+    if name in {"order.refused", "ordering.order.paid", "payment.declined", "place.order"}:
+        return
+    assert not shop().without(name).lint().ok
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.builds(
+            EventType,
+            st.one_of(st.sampled_from([entry.type for entry in shop().types]), st.text(max_size=20)),
+            st.sampled_from(["", "ordering", "payment"]),
+            st.lists(st.sampled_from(["customer", "order.placed", "x.y", "take.payment"]), max_size=2),
+            st.sampled_from([None, {}, {"amount": float}]),
+            st.sampled_from(["", "-> placed", "placed -> paid", "a, b -> c"]),
+            st.sampled_from(["", "order", "basket"]),
+            st.sampled_from([(), "analytics"]),
+        ),
+        max_size=8,
+    )
+)
+def test_any_catalogue_can_be_judged(entries):
+    """Whatever is in it, a catalogue gets a score between 0 and 100, 100 only without findings, and a text."""
+    catalogue = EventCatalogue(*entries, shop().entities["order"])
+    lint = catalogue.lint()
+    assert 0 <= lint.score <= 100
+    assert (lint.score == 100) == lint.ok
+    assert lint.line in repr(lint)
+    assert repr(catalogue)
+
+
+def test_a_reason_excuses_taste_and_nothing_else():
+    crud = shop().replace("order.paid", type="order.updated", because="an old partner reads this name")
+    assert crud.lint().ok
+    circle = shop().replace("take.payment", caused_by="order.placed, payment.declined", because="three tries at most")
+    assert circle.lint().ok
+    assert not shop().replace("order.paid", owner="", because="we like it so").lint().ok
+
+
+def test_one_mistake_is_one_finding():
+    """A missing event is told once, where it is missing, and not again at all that follows from it."""
+    lint = shop().replace("order.paid", moves="").lint()
+    assert [str(finding.where) for finding in lint.of("orphans")] == ["order paid"]
+    assert not lint.of("rebuilt")
+    assert len(shop().replace("place.order", caused_by=()).lint()) == 1
+
+
+def test_the_finding_shows_the_shortest_silent_way():
+    (finding,) = shop().replace("order.placed", data={"customer": str}).lint().of("rebuilt")[:1]
+    assert finding.where == "order placed"
+    assert finding.given == "order.placed tells nothing of 'amount'"
+    (later,) = shop().replace("order.placed", data={"customer": str}).lint().of("rebuilt")[1:]
+    assert later.given == "order.placed → order.paid tell nothing of 'amount'"
+
+
+def test_the_circle_is_shown():
+    (finding,) = shop().replace("take.payment", caused_by="order.placed, payment.declined").lint().findings
+    assert finding.given == "take.payment → payment.declined → take.payment"
+
+
+# ---------------------------------------------------------------- values
+
+
+def test_a_catalogue_is_a_value():
+    assert shop() == shop()
+    assert hash(shop()) == hash(shop())
+    assert shop() != shop().without("order.paid")
+    assert shop().called("other") != shop()
+    with pytest.raises(BadScenario, match="cannot be changed"):
+        shop().name = "other"
+    shop()["order.placed"].model  # noqa: B018 - asking for the model leaves the value as it was
+    assert hash(shop()["order.placed"]) == hash(shop()["order.placed"])
+
+
+def test_a_new_name_is_known_to_its_effects():
+    assert shop().replace("order.placed", type="order.accepted")["take.payment"].caused_by == ("order.accepted",)
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: EventType("order.placed", moves="paid"), "placed, paid -> cancelled"),
+        (lambda: EventType("order.placed", moves="a -> b, c"), "placed, paid -> cancelled"),
+        (lambda: EventType("order.placed", data={"amount": "nmber"}), "whole number"),
+        (lambda: EventType("order.placed", data={"amount": object()}), "JSON cannot hold"),
+        (lambda: EventType("order.placed", data={"the amount": float}), "cannot name a field"),
+        (lambda: EventType("order.placed", data=[1]), "pydantic model"),
+        (lambda: EventType("order.placed", ownr="shop"), "did you mean 'owner'"),
+        (lambda: EventCatalogue("order.placed"), "no entry of a catalogue"),
+        (lambda: EventCatalogue(Entity("order", "placed"), Entity("order", "paid")), "given twice"),
+        (lambda: EventCatalogue(name=" "), "is refused"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_sentence(make, sentence):
+    with pytest.raises(BadScenario, match=sentence) as refusal:
+        make()
+    assert "\n" not in str(refusal.value)
+
+
+def test_an_unknown_type_is_named_with_the_one_probably_meant():
+    with pytest.raises(UnknownName, match=r"did you mean 'order\.placed'"):
+        shop()["order.place"]
+
+
+# ---------------------------------------------------------------- written down
+
+
+def test_payloads_are_schemas():
+    class Placed(BaseModel):
+        customer: str
+        amount: float
+
+    catalogue = shop().replace("order.placed", data=Placed)
+    registry = catalogue.registry()
+    assert registry.types == catalogue.names
+    assert registry.model("order.placed") is Placed
+    assert registry.json_schema("payment.taken")["required"] == ["payment_id", "amount"]
+
+
+def test_the_catalogue_is_an_asyncapi_document():
+    document = shop().to_asyncapi()
+    messages = document["components"]["messages"]
+    assert set(messages) == set(shop().names)
+    assert messages["order.paid"]["payload"]["required"] == ["payment_id"]
+    for owner, channel in document["channels"].items():
+        assert {shop()[name].owner for name in channel["messages"]} == {owner}
+    assert ev.Scenario.from_asyncapi(json.dumps(document)).parts
