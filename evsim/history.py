@@ -471,9 +471,9 @@ EMPTY: Mapping[str, Any] = MappingProxyType({})
 _OTHER_STEPS = {
     "skipped", "failed", "dead_lettered", "effect", "dropped", "duplicated", "delayed", "expired", "joined", "left",
     "expelled", "assigned", "revoked", "fenced", "crashed", "restarted", "paused", "resumed", "cut", "healed", "called",
-    "answered", "conflicted", "refused", "started", "stopped", "pushed", "requeued", "overflowed", "rejected", "exhausted", "lost",
+    "answered", "refused", "started", "stopped", "pushed", "requeued", "overflowed", "rejected", "exhausted", "lost",
     "unroutable", "returned", "deduplicated", "missed", "confirmed", "retried", "given_up", "shed", "aborted",
     "committed", "elected", "shrunk", "expanded", "disabled", "enabled", "hit", "miss",
-    "loaded", "invalidated", "stale",
+    "loaded", "invalidated", "stale", "conflicted",
     "compacted", "filled", "skewed", "misversioned", "slowed", "corrupted", "timed_out", "parked", "redriven",
 }  # fmt: skip

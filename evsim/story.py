@@ -48,6 +48,7 @@ _SENTENCES = {
     "fenced": "{node} was refused: its acknowledgement of {place} came from an old generation",
     "called": "{node} was called by {place} for {id}",
     "answered": "{node} answered {place} about {id}",
+    "conflicted": "{node} told {place} that it met a conflict: the stream had moved on since {id} was decided",
     "refused": "{node} could not answer {place} about {id}: not available",
     "hit": "{node} knew the answer about {id}",
     "miss": "{node} did not know the answer about {id}",
@@ -79,6 +80,13 @@ _COPIES = {
     "acked": "{place} knows that {node} is done with {id}",
 }
 """How the same steps read where each message is acknowledged by itself, and there is no offset."""
+_STREAMS = {
+    "stored": "{node} stored {id} in {stream} as version {number}",
+    "lost": "{node} lost {id}, version {number} of {stream}",
+    "deduplicated": "{node} knew {id} already, and stored it once",
+    "called": "{node} began to work for {place} on {id}",
+}
+"""How the same steps read where events lie in streams."""
 _AROUND = ("crashed", "restarted", "paused", "resumed", "expelled", "assigned")
 
 _LEAST_FIRST = ("stored", "pushed", "saved", "sent", "resumed", "skipped", "assigned", "handled", "acked", "restarted")
@@ -149,7 +157,9 @@ class _Teller:
         kind = self.history.parts.get(record.place, {}).get("kind")
         asked = kind in {"service", "cache"}
         alone = broker != "log" or self._shares(record)
+        stream = self.history.parts.get(record.node, {}).get("kind") == "event_store"
         told = _ASKED.get(record.step) if asked else _COPIES.get(record.step) if alone else None
+        told = _STREAMS.get(record.step, told) if stream else told
         sentence = self.effect(record) if record.step == "effect" else told or _SENTENCES.get(record.step)
         if record.step == "shed" and self._is_consumer(record):
             sentence = "{node} did not handle {id}: it had waited too long"
@@ -165,6 +175,7 @@ class _Teller:
             "place": record.place,
             "step": record.step,
             "log": record.place.rpartition("/")[0] or record.node,
+            "stream": record.place.partition(":")[2],
             "number": record.number,
             "next": record.number + 1,
             "id": record.event_id or "",

@@ -288,7 +288,8 @@ class LiveEventStore(Node):
         if isinstance(answer, Conflict):
             self._note("conflicted", question, answer.actual)
         else:
-            self._note("refused" if isinstance(answer, Exception) else "answered", question)
+            step = "refused" if isinstance(answer, Exception) else "answered"
+            self._note(step, question, int(isinstance(answer, Appended)))
         self._send(question, answer)
 
     def _send(self, question: Question, answer: Any) -> None:
@@ -304,7 +305,7 @@ class LiveEventStore(Node):
         )
 
     def _copy(self, step: str, stream: str, event_id: str, version: int) -> None:
-        code = self.world.history.code(step, self.name, f"{self.name}/{stream}")
+        code = self.world.history.code(step, self.name, f"{self.name}:{stream}")
         self.world.record(self.world.now, code, self._index[event_id], version)
 
     # ---------------------------------------------------------------- what befalls it

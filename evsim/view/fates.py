@@ -258,6 +258,10 @@ def losses(history: History, group: str | None = None) -> list[Loss]:
         on_the_way = dropped(ledger)
         for event in np.flatnonzero(on_the_way >= 0).tolist():
             found[event, ""] = Loss(event, "", Fate.DROPPED, int(on_the_way[event]))
+        for name, part in history.parts.items():
+            if part.get("kind") == "event_store":
+                gone = _forsworn(ledger, name)
+                found |= {(e, name): Loss(e, name, Fate.GONE, int(gone[e])) for e in np.flatnonzero(gone >= 0).tolist()}
     for name in ledger.each(group):
         outcome = fates(ledger, name)
         for event in np.flatnonzero(outcome.lost).tolist():
@@ -265,6 +269,14 @@ def losses(history: History, group: str | None = None) -> list[Loss]:
             where = "" if fate == Fate.DROPPED else name
             found.setdefault((event, where), Loss(event, where, fate, int(outcome.row[event])))
     return sorted(found.values(), key=lambda loss: (loss.row, loss.event, loss.group))
+
+
+def _forsworn(ledger: Ledger, store: str) -> Whole:
+    """For each event the row in which an event store lost it after it had been confirmed to who appended it, or -1."""
+    confirmed = ledger.seen(ledger.rows_of(ledger.wanted("confirmed") & np.array([p == store for p in ledger.places])))
+    stored = ledger.first(ledger.rows("stored", node=store)[::-1])
+    gone = ledger.first(ledger.rows("lost", node=store)[::-1])
+    return np.where(confirmed & (gone > stored), gone, -1)
 
 
 def lost(history: History, group: str | None = None) -> list[str]:
