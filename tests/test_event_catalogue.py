@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 import evsim as ev
 from evsim.design import Entity, EventCatalogue, EventType
+from evsim.design import catalogue as catalogue_room
 from evsim.errors import BadScenario, UnknownName
 
 
@@ -120,6 +121,17 @@ def test_every_planted_mistake_is_found(name):
         assert finding.given
         assert finding.expected
         assert finding.fix
+
+
+def test_every_rule_has_a_mistake_planted_for_it():
+    assert {rule for rule, _ in PLANTED.values()} == set(shop().lint().asked)
+
+
+@pytest.mark.parametrize("rule", catalogue_room.RULES, ids=lambda rule: rule.__name__)
+def test_a_rule_that_is_forgotten_is_noticed(rule, monkeypatch):
+    """Without any one of the rules some planted mistake goes unnoticed."""
+    monkeypatch.setattr(catalogue_room, "RULES", tuple(each for each in catalogue_room.RULES if each is not rule))
+    assert any(name not in plant(shop()).lint().broken for name, plant in PLANTED.values())
 
 
 @settings(max_examples=40, deadline=None)
@@ -276,3 +288,115 @@ def test_the_catalogue_is_an_asyncapi_document():
     for owner, channel in document["channels"].items():
         assert {shop()[name].owner for name in channel["messages"]} == {owner}
     assert ev.Scenario.from_asyncapi(json.dumps(document)).parts
+
+
+# ---------------------------------------------------------------- a run beside its design
+
+
+def emits(*emitted):
+    """A handler that answers every event with these, in order."""
+
+    def handler(event, ctx):
+        for event_type, data in emitted:
+            ctx.emit(event_type, data)
+
+    return handler
+
+
+PAID = {"payment_id": "p-1"}
+SHIPPED = {"tracking": "t-1"}
+HANDLERS = {
+    "ordering": {
+        "place.order": emits(("order.placed", {"customer": "Ada", "amount": 3.0})),
+        "order.placed": emits(("take.payment", {"amount": 3.0})),
+        "payment.payment.taken": emits(("order.paid", PAID)),
+        "order.paid": emits(("ordering.order.paid", {"order": "1"}), ("ship.parcel", {})),
+        "shipping.parcel.shipped": emits(("order.shipped", SHIPPED)),
+    },
+    "payment": {
+        "take.payment": emits(("payment.taken", PAID | {"amount": 3.0})),
+        "payment.taken": emits(("payment.payment.taken", PAID)),
+    },
+    "shipping": {
+        "ship.parcel": emits(("parcel.shipped", SHIPPED)),
+        "parcel.shipped": emits(("shipping.parcel.shipped", SHIPPED)),
+    },
+}
+
+
+def lived(until_s=20.0, **instead):
+    """A run of the shop, each context a consumer; ``instead`` gives a context other handlers."""
+    contexts = HANDLERS | {name: HANDLERS[name] | handlers for name, handlers in instead.items()}
+    return (
+        ev.Scenario(
+            ev.Publisher("web", to="log", rate=2, type="place.order", data={"customer": "Ada", "amount": 3.0}, count=9),
+            ev.Log("log"),
+            *(ev.Consumer(name, of="log", on=on, context=name) for name, on in contexts.items()),
+        )
+        .run(until_s=until_s, seed=7)
+        .history
+    )
+
+
+def test_a_run_as_designed_is_as_designed():
+    compared = shop().compare(lived())
+    assert compared.ok, compared
+    assert set(compared.never_seen) == {
+        "order.refused",
+        "payment.declined",
+        "payment.payment.declined",
+        "order.cancelled",
+    }
+    assert compared.edges["take.payment", "payment.taken"] == 9
+    assert compared.edges["outside", "place.order"] == 9
+    assert compared.states == {"order": {"shipped": 9}}
+    assert "as designed" in repr(compared)
+
+
+def test_what_was_never_designed_is_seen():
+    """A surprise in the code: an event that nobody has designed, and one with a cause that nobody has designed."""
+    surprise = emits(("payment.taken", PAID | {"amount": 3.0}), ("customer.greeted", {}))
+    compared = shop().compare(lived(payment={"take.payment": surprise}))
+    assert compared.never_designed == ("customer.greeted",)
+    assert not compared.ok
+    early = emits(("order.placed", {"customer": "Ada", "amount": 3.0}), ("take.payment", {"amount": 3.0}))
+    compared = shop().compare(lived(ordering={"place.order": early, "order.placed": emits()}))
+    assert compared.edges_never_designed == (("place.order", "take.payment"),)
+    assert ("order.placed", "take.payment") in compared.edges_never_seen
+    assert "take.payment" in repr(compared)
+
+
+def test_a_payload_that_is_not_as_designed_is_counted_with_a_reason():
+    compared = shop().compare(lived(shipping={"ship.parcel": emits(("parcel.shipped", {"number": 1}))}))
+    times, why = compared.misfits["parcel.shipped"]
+    assert times == 9
+    assert "tracking" in why
+
+
+def test_a_missing_event_leaves_a_gap_in_every_story():
+    """The order is shipped, and no event has said that it was paid: whoever rebuilds it must guess."""
+    silent = emits(("ordering.order.paid", {"order": "1"}), ("ship.parcel", {}))
+    compared = shop().compare(lived(ordering={"payment.payment.taken": silent}))
+    assert len(compared.jumps) == 9
+    assert {(jump.state, jump.type) for jump in compared.jumps} == {("placed", "order.shipped")}
+    assert "order.paid" in compared.never_seen
+    assert "gap" in repr(compared)
+
+
+def test_causes_known_by_name_are_followed():
+    """A history written from events, whose causes are names, has the same edges."""
+    run = lived()
+    copy = ev.History()
+    for event in run.events:
+        copy.add(ev.Event.from_dict(event.to_dict()))
+    assert shop().compare(copy).edges == shop().compare(run).edges
+    lost = ev.History()
+    lost.add(ev.Event("a.1", "order.paid", 1.0, "a", PAID, causation_id="nobody.7"))
+    assert shop().compare(lost).edges == {("outside", "order.paid"): 1}
+
+
+def test_an_empty_history_has_seen_nothing():
+    compared = shop().compare(ev.History())
+    assert compared.ok
+    assert compared.never_seen == shop().names
+    assert not compared.seen
