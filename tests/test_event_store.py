@@ -486,3 +486,22 @@ def test_a_search_finds_the_append_that_expects_nothing():
         no_update_is_lost, budget=100, until_s=30, faults=("crash", "pause", "crash_at"), progress=False
     )
     assert not right.found, str(right)
+
+
+# ---------------------------------------------------------------- how it is shown
+
+
+def test_it_is_drawn_and_explained():
+    def shop(**settings):
+        return _blind(expected=True).replace("store", **settings)
+
+    told = shop(append_s=Constant(0.002), durability="sync", sync_s=Constant(0.003)).explain()
+    assert "an event store, 200/s appended one at a time; durability sync: nothing that it acknowledged" in told
+    assert "a power cut loses what it acknowledged in the last 30 s" in shop().explain()
+    run = shop().replace("bank", gap_s=Constant(0.1)).plus(Crash("store", at_s=3, power=True)).run(until_s=10, seed=7)
+    drawn = run.topology()
+    assert "accounts-1 to store" in drawn.caption
+    assert "durability flush" in drawn.caption
+    assert "meets a conflict" in run.timeline("bank.2").caption
+    assert "store loses accounts:bank.1" in run.timeline("accounts:bank.1").caption
+    assert run.summary()["lost"] == 4

@@ -12,6 +12,7 @@ from evsim.sim.broker.log import Log
 from evsim.sim.broker.pubsub import PubSub
 from evsim.sim.cache import Cache
 from evsim.sim.consumer import Consumer
+from evsim.sim.event_store import EventStore
 from evsim.sim.faults import Fault
 from evsim.sim.part import Part
 from evsim.sim.profile import Diurnal, Profile, Ramp, Spike, Step
@@ -31,6 +32,7 @@ def explained(name: str, parts: tuple[Any, ...]) -> str:
     lines += [_chain(part, parts) for part in parts if isinstance(part, Publisher) and _is_chain(part, parts)]
     lines += [_forwarder(part) for part in parts if isinstance(part, Router | Wiretap)]
     lines += [_consumer(part, parts) for part in parts if isinstance(part, Consumer)]
+    lines += [_event_store(part) for part in parts if isinstance(part, EventStore)]
     lines += [f"  fault     {part!r}" for part in parts if isinstance(part, Fault)]
     warnings = [warning for part in parts if isinstance(part, Consumer) for warning in _warnings(part, parts)]
     return "\n".join([*lines, *(f"  warning   {warning}" for warning in warnings)])
@@ -124,6 +126,17 @@ def _consumer(part: Consumer, parts: tuple[Any, ...]) -> str:
     who = f"{count(part.members, 'member')}, {si(part.service_s.mean, 's')} an event"
     who += f", {part.parallel} at once" if part.parallel > 1 else ""
     return f"  {part.name:<9} reads {part.of}: {expected if load else unknown}\n{'':<12}{who}"
+
+
+def _event_store(part: EventStore) -> str:
+    takes_s = part.append_s.mean + (part.sync_s.mean if part.durability == "sync" else 0.0)
+    most = rate(1 / takes_s if takes_s else float("inf"))
+    risk = {
+        "none": f"any crash loses what it acknowledged in the last {si(part.unsafe_s, 's')}",
+        "flush": f"a power cut loses what it acknowledged in the last {si(part.unsafe_s, 's')}",
+        "sync": "nothing that it acknowledged is ever lost",
+    }[part.durability]
+    return f"  {part.name:<9} an event store, {most} appended one at a time; durability {part.durability}: {risk}"
 
 
 def _warnings(part: Consumer, parts: tuple[Any, ...]) -> Iterator[str]:

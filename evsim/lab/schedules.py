@@ -24,6 +24,7 @@ FAULTS = ("crash", "crash_at", "pause", "drop", "duplicate", "delay", "partition
 """The kinds of fault that a search injects: a crash after a named step, or at a time; and the others by their names."""
 
 _DELIVERY = STEPS[2:]
+_FAIL = {"consumer", *BROKERS, *SERVICES, "event_store"}
 _DOWN_S = (1.0, 5.0, 60.0)
 _SHARES = (1.0, 0.5, 0.1)
 
@@ -90,7 +91,7 @@ class Lottery:
         self.scenario, self.until_s, self.faults, self.most, self.chance = scenario, until_s, faults, most, chance
         parts = scenario.parts
         self.consumers = [part.name for part in parts if isinstance(part, Consumer)]
-        self.nodes = [name for name, part in scenario.named.items() if part.kind in {"consumer", *BROKERS, *SERVICES}]
+        self.nodes = [name for name, part in scenario.named.items() if part.kind in _FAIL]
         self.ways = _ways(scenario)
         self.inward = [way for way in self.ways if scenario.named[way[1]].kind in BROKERS]
 
@@ -142,12 +143,14 @@ def _on_link(kind: str, start: str, end: str, draw: Callable[[], float], at_s: f
 def _ways(scenario: Scenario) -> list[tuple[str, str]]:
     """From whom to whom something travels."""
     ways: list[tuple[str, str]] = []
+    stores = [name for name, part in scenario.named.items() if part.kind == "event_store"]
     for part in scenario.parts:
         if isinstance(part, Publisher):
             ways.append((part.name, part.to))
         elif isinstance(part, Consumer):
             ways += [(part.of, part.name), (part.name, part.of)]
             ways += [(part.name, target) for target in (part.to, part.dead_letter) if target]
+            ways += [way for store in stores for way in ((part.name, store), (store, part.name))]
         elif getattr(part, "kind", None) == "service":
             ways += [(part.name, called) for called in part.calls]
     return list(dict.fromkeys(ways))

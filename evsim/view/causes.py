@@ -18,7 +18,7 @@ MEMBERS_MAX, NODES_MAX = 8, 24
 """A consumer with more members is one box; and when there are more boxes than the second, every consumer is."""
 _DRAWN = {
     "publisher", "log", "service", "consumer", "queue", "exchange", "pubsub", "webhook", "stream", "router", "wiretap",
-    "cache", "redrive",
+    "cache", "redrive", "event_store",
 }  # fmt: skip
 
 

@@ -208,6 +208,10 @@ class Scene:
         self.hops.append(Hop(event, record.time, record.node, record.time, record.place, "first"))
         self._close(event, record.node, record.time, "open")
 
+    def _on_conflicted(self, event: int, record: Record) -> None:
+        self.hops.append(Hop(event, record.time, record.node, record.time, record.place, "refused"))
+        self._close(event, record.node, record.time, "open")
+
     def _on_refused(self, event: int, record: Record) -> None:
         self.hops.append(Hop(event, record.time, record.place, record.time, record.node, "refused"))
 
@@ -263,6 +267,8 @@ class Scene:
             return 2, f"group {part_of(lane)}"
         if kind in {*PILES, "exchange"}:
             return 1, f"{kind} {lane}"
+        if kind == "event_store":
+            return 3, f"store {lane}"
         return (3, f"service {lane}") if kind == "service" else (0, "publishers")
 
     def _members(self) -> set[str]:

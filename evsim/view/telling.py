@@ -126,6 +126,10 @@ class Telling:
                 return 3, record.node, f"the group gives {record.node} up"
             case "assigned":
                 return (3 if again else 6), record.node, f"{record.place} goes to {record.node}"
+            case "conflicted":
+                return 1, record.place, f"{record.place} meets a conflict"
+            case "lost" if ":" in record.place:
+                return 0, record.node, f"{record.node} loses {record.event_id}"
             case "refused":
                 return 0, record.node, f"{record.node} is not available"
             case "called":

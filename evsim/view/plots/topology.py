@@ -101,6 +101,8 @@ def _note(data: dict[str, Any], owned: list[str]) -> str:
             return f"there {share(given)}" if given < 1 else "always there"
         case "queue" | "exchange":
             return f"{part.get('type', '')} {data['kind']}"
+        case "event_store":
+            return f"durability {part.get('durability')}"
         case "pubsub":
             return "stream" if part.get("stream") else "pub/sub"
         case kind:
@@ -145,6 +147,8 @@ def _facts(graph: Graph, seed: object) -> dict[str, str]:
             facts[node] = f"{share(data['busy'])} busy, {data['note']}"
         elif data["kind"] == "log":
             facts[node] = f"{grouped(max(data['waiting'].values()))} waiting at most"
+        elif data["kind"] == "event_store":
+            facts[node] = data["note"]
         elif data["kind"] == "service":
             facts[node] = data["note"] + (" of the time" if data["note"].startswith("there") else "")
     services = sum(data["kind"] == "service" for _, data in graph.nodes(data=True))
