@@ -57,6 +57,7 @@ _ROOMS = {
     "design": ("EventCatalogue", "EventType", "Entity"),
     "sim.consumer": ("Consumer", "Timed", "Durable", "Share"),
     "sim.router": ("Router", "Wiretap"),
+    "sim.resequencer": ("Resequencer",),
     "sim.cache": ("Cache",),
     "sim.service": ("Service",),
     "sim.event_store": ("EventStore",),

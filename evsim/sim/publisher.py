@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from heapq import heappush
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -41,9 +42,9 @@ class Publisher(Part):
 
     ``key``: ``"own"`` gives each event a key of its own (``order-1``, ``order-2``…; ``order-app-1`` where an earlier
     publisher has taken the plain ones), a ``Zipf`` law draws it, None leaves it out, any other text is the key of
-    all. ``data`` gives the payload: constants, or laws to draw from.
-    ``count`` ends after that many events. ``message`` gives the properties of the messages, such as a routing key, for
-    brokers that look at them. ``context`` names the bounded context that the publisher belongs to.
+    all. ``data`` gives the payload: constants, or laws to draw from. ``sequence`` names a field of it that numbers the
+    events of each key from 1 on. ``count`` ends after that many events. ``message`` gives the properties of the
+    messages, such as a routing key, for brokers that look at them. ``context`` names the bounded context that the publisher belongs to.
 
     Publishing well, with the names of Kafka's producer: ``acks`` is who must have an event before it is confirmed:
     nobody is asked (``"none"``), the ``"leader"``, or ``"all"`` in-sync replicas; on a queue, either asks for publisher
@@ -72,6 +73,7 @@ class Publisher(Part):
     speed: float = Field(1.0, gt=0)
     version: int = Field(1, ge=1)
     context: str | None = None
+    sequence: str | None = None
     message: Message = Message()
     calling: Calling | None = None
     acks: Literal["none", "leader", "all"] = "none"
@@ -231,15 +233,24 @@ class LivePublisher(Node):
         self._stem = stem
         self._template = self.world.history.template(self.name, self.name, value.type, value.version, stem)
 
-    def _payload(self) -> Callable[[], dict[str, Any]] | None:
-        """What draws the payload of an event, or None when there is nothing in it."""
+    def _payload(self) -> Callable[[int], dict[str, Any]] | None:
+        """What gives the payload of an event with this key, or None when there is nothing in it."""
         fields: dict[str, Any] = {}
         for name, spec in self.value.data.items():
             law = hasattr(spec, "scv") or hasattr(spec, "sample")
             fields[name] = self.world.draws(f"{self.name} data {name}", spec) if law else (lambda spec=spec: spec)
-        if not fields:
+        sequence, counts = self.value.sequence, Counter[int]()
+        if not fields and sequence is None:
             return None
-        return lambda: {name: _tidy(draw()) for name, draw in fields.items()}
+
+        def payload(key: int) -> dict[str, Any]:
+            data = {name: _tidy(draw()) for name, draw in fields.items()}
+            if sequence is not None:
+                counts[key] += 1
+                data[sequence] = counts[key]
+            return data
+
+        return payload
 
     def _start_open_loop(self) -> None:
         value, world = self.value, self.world
@@ -271,7 +282,7 @@ class LivePublisher(Node):
             now = world._now
             n = self.published = self.published + 1
             number = n if own else number_of()
-            data = None if draw_data is None else draw_data()
+            data = None if draw_data is None else draw_data(number)
             event = new_event(now, template, n, number, -1, -1, data)
             record(now, code, event, 0)
             if sync:
@@ -304,7 +315,7 @@ class LivePublisher(Node):
             now = world._now
             n = self.published = self.published + 1
             number = n if own else number_of()
-            event = new_event(now, template, n, number, -1, -1, None if draw_data is None else draw_data())
+            event = new_event(now, template, n, number, -1, -1, None if draw_data is None else draw_data(number))
             record(now, code, event, 0)
             if not offer(event, partition_of(stem, number), go_on):
                 return
@@ -399,7 +410,7 @@ class LivePublisher(Node):
         """Make one event and record it as published, without sending it yet."""
         n = self.published = self.published + 1
         number = n if self._own else self._number()
-        data = self._draw_data() if self._draw_data is not None else None
+        data = self._draw_data(number) if self._draw_data is not None else None
         event: int = self._new_event(self.world.now, self._template, n, number, -1, -1, data)
         self._record(self.world.now, self._code, event, 0)
         return event

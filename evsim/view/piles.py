@@ -13,7 +13,7 @@ import numpy as np
 
 from evsim.view.ledger import Flags, Ledger, Whole, is_partition
 
-_TAKERS = ("consumer", "router", "wiretap")
+_TAKERS = ("consumer", "router", "wiretap", "resequencer")
 ENDINGS = ("expired", "overflowed", "rejected", "exhausted", "lost")
 
 

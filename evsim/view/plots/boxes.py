@@ -24,8 +24,9 @@ _EDGE = {
     "cache": "soft",
     "router": "done",
     "wiretap": "done",
+    "resequencer": "done",
 }
-_ROUND = {"publisher": 14, "consumer": 7, "router": 7, "wiretap": 7, "exchange": 17}
+_ROUND = {"publisher": 14, "consumer": 7, "router": 7, "wiretap": 7, "resequencer": 7, "exchange": 17}
 Point = tuple[float, float]
 
 
