@@ -44,7 +44,8 @@ class Publisher(Part):
     publisher has taken the plain ones), a ``Zipf`` law draws it, None leaves it out, any other text is the key of
     all. ``data`` gives the payload: constants, or laws to draw from. ``sequence`` names a field of it that numbers the
     events of each key from 1 on. ``count`` ends after that many events. ``message`` gives the properties of the
-    messages, such as a routing key, for brokers that look at them. ``context`` names the bounded context that the publisher belongs to.
+    messages, such as a routing key, for brokers that look at them. ``context`` names the bounded context that the
+    publisher belongs to.
 
     Publishing well, with the names of Kafka's producer: ``acks`` is who must have an event before it is confirmed:
     nobody is asked (``"none"``), the ``"leader"``, or ``"all"`` in-sync replicas; on a queue, either asks for publisher
