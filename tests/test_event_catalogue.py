@@ -53,7 +53,7 @@ def test_a_right_catalogue_is_clean():
     lint = shop().lint()
     assert lint.ok, lint
     assert lint.score == 100
-    assert lint.line.startswith("shop: score 100, nothing found in ")
+    assert lint.line == "shop: score 100, nothing found at 20 types and states"
 
 
 def renamed(old, new):

@@ -153,7 +153,8 @@ class EventCatalogue:
             for name, finding in rule(self):
                 asked[name] += 1
                 findings += [finding] if finding is not None else []
-        return Lint(self.name, tuple(findings), asked)
+        states = sum(len(entity.states) for entity in self.entities.values())
+        return Lint(self.name, tuple(findings), asked, len(self.names) + states)
 
     def compare(self, history: History) -> Comparison:
         """What a run did that was never designed, and what was designed and never seen."""

@@ -33,6 +33,9 @@ class Lint:
     name: str
     findings: tuple[Finding, ...]
     asked: Mapping[str, int]
+    """How often each rule was asked."""
+    places: int
+    """How many types and states there are to judge."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "asked", MappingProxyType(dict(self.asked)))
@@ -44,9 +47,13 @@ class Lint:
 
     @property
     def score(self) -> int:
-        """The questions that were answered well, in per cent and rounded down: 100 only when nothing was found."""
-        asked = sum(self.asked.values())
-        return 100 * (asked - len(self.findings)) // asked if asked else 100
+        """The share of types and states at which nothing was found, in per cent: 100 only when all is well."""
+        return 100 * (self.places - len(self.where)) // self.places if self.places else 100
+
+    @property
+    def where(self) -> tuple[str, ...]:
+        """The types and states at which something was found, each once."""
+        return tuple(dict.fromkeys(finding.where for finding in self.findings))
 
     def of(self, rule: str) -> tuple[Finding, ...]:
         """The findings of one rule."""
@@ -66,9 +73,9 @@ class Lint:
     @property
     def line(self) -> str:
         """The verdict in one line."""
-        found, asked = len(self.findings), sum(self.asked.values())
-        said = f"{found} finding{'' if found == 1 else 's'}" if found else "nothing found"
-        return f"{self.name}: score {self.score}, {said} in {asked} questions"
+        found = len(self.findings)
+        said = f"{found} finding{'' if found == 1 else 's'} at {len(self.where)}" if found else "nothing found"
+        return f"{self.name}: score {self.score}, {said} {'of' if found else 'at'} {self.places} types and states"
 
     def __repr__(self) -> str:
         return "\n".join([self.line, *map(repr, self.findings)])

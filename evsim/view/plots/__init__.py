@@ -1,8 +1,10 @@
 """The figures: functions of a history, one a room; matplotlib is entered when a picture is looked at."""
 
+from evsim.view.plots.causality import causality
 from evsim.view.plots.coverage import coverage
 from evsim.view.plots.dead_letters import dead_letters
 from evsim.view.plots.depth import depth
+from evsim.view.plots.durability import durability_price
 from evsim.view.plots.lag import lag
 from evsim.view.plots.latency import latency, latency_of
 from evsim.view.plots.lines import bars, compare_lines, lines
@@ -10,6 +12,7 @@ from evsim.view.plots.linger import linger_curve
 from evsim.view.plots.ownership import ownership
 from evsim.view.plots.routing import routing
 from evsim.view.plots.side_by_side import side_by_side
+from evsim.view.plots.snapshots import snapshot_curve
 from evsim.view.plots.storm import storm
 from evsim.view.plots.throughput import throughput
 from evsim.view.plots.timeline import timeline
@@ -17,10 +20,12 @@ from evsim.view.plots.topology import topology
 
 __all__ = [
     "bars",
+    "causality",
     "compare_lines",
     "coverage",
     "dead_letters",
     "depth",
+    "durability_price",
     "lag",
     "latency",
     "latency_of",
@@ -29,6 +34,7 @@ __all__ = [
     "ownership",
     "routing",
     "side_by_side",
+    "snapshot_curve",
     "storm",
     "throughput",
     "timeline",
