@@ -243,6 +243,10 @@ class Run:
         """A figure: who owned which partition through every rebalance, and when nobody worked on it."""
         return _plots().ownership(self.history, group)
 
+    def order(self, group: str | None = None) -> Figure:
+        """A figure: sequence against arrival; what a group handled after a younger event of the same key."""
+        return _plots().order(self.history, group)
+
     def storm(self) -> Figure:
         """A figure: what was asked, what was asked again, and what came of it; for services and their callers."""
         return _plots().storm(self.history)

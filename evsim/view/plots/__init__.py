@@ -9,6 +9,7 @@ from evsim.view.plots.lag import lag
 from evsim.view.plots.latency import latency, latency_of
 from evsim.view.plots.lines import bars, compare_lines, lines
 from evsim.view.plots.linger import linger_curve
+from evsim.view.plots.order import order
 from evsim.view.plots.ownership import ownership
 from evsim.view.plots.routing import routing
 from evsim.view.plots.side_by_side import side_by_side
@@ -31,6 +32,7 @@ __all__ = [
     "latency_of",
     "lines",
     "linger_curve",
+    "order",
     "ownership",
     "routing",
     "side_by_side",
