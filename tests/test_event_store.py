@@ -9,6 +9,8 @@ from shops import ids
 from strategies import possible
 
 from evsim.errors import BadEvent, BadScenario
+from evsim.lab import catalog
+from evsim.lab.accounts import never_overdrawn
 from evsim.lab.scenario import Scenario
 from evsim.laws import Constant
 from evsim.patterns.handler import Unavailable
@@ -505,3 +507,23 @@ def test_it_is_drawn_and_explained():
     assert "meets a conflict" in run.timeline("bank.2").caption
     assert "store loses accounts:bank.1" in run.timeline("accounts:bank.1").caption
     assert run.summary()["lost"] == 4
+
+
+# ---------------------------------------------------------------- in the catalogue
+
+_HUNT = {"until_s": 40, "faults": ("crash", "crash_at", "pause", "drop"), "progress": False}
+
+
+def test_the_machines_of_the_catalogue_are_right_and_the_blind_ones_are_found():
+    right = catalog.get("withdrawals").search(never_overdrawn, nothing_lost(), budget=60, **_HUNT)
+    assert not right.found, str(right)
+    found = catalog.get("withdrawals-blind").search(never_overdrawn, budget=300, **_HUNT)
+    assert found.found
+    assert "took the balance to -10" in found.verdict.lines[0]
+
+
+def test_the_scenario_can_be_kept_in_a_file():
+    shop = catalog.get("withdrawals")
+    again = Scenario.from_yaml(shop.to_yaml())
+    assert again == shop
+    assert again.run(until_s=20, seed=7).history.digest() == shop.run(until_s=20, seed=7).history.digest()

@@ -6,12 +6,17 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from evsim.errors import UnknownName, did_you_mean
+from evsim.lab.accounts import withdraw, withdraw_blind
 from evsim.lab.handlers import HANDLERS, charge, ship
 from evsim.lab.planted import PLANTED, SAGA, TRANSFER
 from evsim.lab.scenario import Scenario
 from evsim.laws import Constant, Exponential
+from evsim.patterns.retry import Backoff, Retry
 from evsim.sim.broker.log import Log
+from evsim.sim.broker.queue import Queue
+from evsim.sim.calling import Calling
 from evsim.sim.consumer import Consumer, Timed
+from evsim.sim.event_store import EventStore
 from evsim.sim.faults import Crash, Delay, Pause
 from evsim.sim.network import Link
 from evsim.sim.publisher import Publisher
@@ -19,7 +24,7 @@ from evsim.sim.service import Service
 
 __all__ = [
     "CATALOG", "CHAIN", "HANDLERS", "HELLO", "INCIDENT", "ORDER_SHOP", "OUTAGE", "PAYMENT",
-    "SAGA", "TRANSFER", "about", "charge", "get", "names", "ship",
+    "SAGA", "TRANSFER", "WITHDRAWALS", "WITHDRAWALS_BLIND", "about", "charge", "get", "names", "ship",
 ]  # fmt: skip
 
 HELLO = Scenario(
@@ -77,6 +82,23 @@ INCIDENT = Scenario(
     name="incident",
 )
 
+WITHDRAWALS = Scenario(
+    Publisher("customers", to="commands", rate=5, count=40, type="withdraw.money"),
+    Queue("commands"),
+    Consumer(
+        "machines",
+        of="commands",
+        members=3,
+        on={"withdraw.money": withdraw},
+        retry=Retry(100, Backoff(0.1, cap_s=2.0)),
+        calling=Calling(timeout_s=2.0, retry=Retry(3, Backoff(0.2))),
+    ),
+    EventStore("store", append_s=Exponential(0.004), read_s=Constant(0.002), durability="sync", sync_s=Constant(0.002)),
+    name="withdrawals",
+)
+
+WITHDRAWALS_BLIND = WITHDRAWALS.replace("machines", on={"withdraw.money": withdraw_blind}).called("withdrawals-blind")
+
 _ABOUT = {
     "hello": "one shop, one log, one consumer: the first run",
     "order-shop": "billing and shipping read the same orders, each at its own pace",
@@ -84,12 +106,29 @@ _ABOUT = {
     "payment": "cards are charged and parcels sent by handlers",
     "incident": "a night with four faults, one of which cost a customer money",
     "chain": "a shop that waits for three services in a row; no log",
+    "withdrawals": "three cash machines write to one account in an event store, each expecting the version it has read",
+    "withdrawals-blind": "the same with a planted bug: they append whatever has come in between",
     "saga": "pay, reserve, or give the money back: right, whatever crashes",
     "transfer": "money from one account to another: right, whatever crashes",
 } | {each.name: f"the {each.name.partition('-')[0]} with a planted bug, to be found by a search" for each in PLANTED}
 
 CATALOG: Mapping[str, Scenario] = MappingProxyType(
-    {s.name: s for s in (HELLO, ORDER_SHOP, OUTAGE, PAYMENT, INCIDENT, CHAIN, SAGA, TRANSFER, *PLANTED)}
+    {
+        s.name: s
+        for s in (
+            HELLO,
+            ORDER_SHOP,
+            OUTAGE,
+            PAYMENT,
+            INCIDENT,
+            CHAIN,
+            WITHDRAWALS,
+            WITHDRAWALS_BLIND,
+            SAGA,
+            TRANSFER,
+            *PLANTED,
+        )
+    }
 )
 """Every scenario that has a name of its own, simplest first."""
 

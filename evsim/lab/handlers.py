@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from evsim.event import Event
+from evsim.lab.accounts import ACCOUNT_HANDLERS
 from evsim.lab.stories import PLANTED_HANDLERS
 from evsim.patterns.handler import Context
 
@@ -24,5 +25,7 @@ def ship(event: Event, ctx: Context) -> None:
     ctx.emit("parcel.sent")
 
 
-HANDLERS: Mapping[str, Callable[..., Any]] = MappingProxyType({"charge": charge, "ship": ship, **PLANTED_HANDLERS})
+HANDLERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
+    {"charge": charge, "ship": ship, **ACCOUNT_HANDLERS, **PLANTED_HANDLERS}
+)
 """The allow-list: what ``on:`` in a file may say."""
