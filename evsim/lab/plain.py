@@ -32,13 +32,14 @@ from evsim.sim.publisher import Publisher
 from evsim.sim.redrive import Redrive
 from evsim.sim.resequencer import Resequencer
 from evsim.sim.router import Router, Wiretap
+from evsim.sim.saga import Saga
 from evsim.sim.service import Service
 from evsim.value import Value
 
 PARTS: tuple[type[Part], ...] = (
     Publisher, Log, Queue, Exchange, Consumer, Service, Link,
     PubSub, Webhook, Stream,
-    Router, Wiretap, Resequencer, Cache, Redrive, EventStore,
+    Router, Wiretap, Resequencer, Cache, Redrive, EventStore, Saga,
     Crash, Pause, Drop, Duplicate, Delay, Partition, Join, Leave,
     Slow, Reorder, Corrupt, Poison, Replay, Campaign, AddPartitions, Skew, WrongVersion, DiskFull,
 )  # fmt: skip

@@ -22,7 +22,9 @@ SOURCES = ("log", "queue", "pubsub", "webhook", "stream")
 SERVICES = ("service", "cache")
 """The kinds of part that one can ask and that answer."""
 
-NODES = ("publisher", *BROKERS, "consumer", "router", "wiretap", "resequencer", "redrive", *SERVICES, "event_store")
+NODES = (
+    "publisher", *BROKERS, "consumer", "saga", "router", "wiretap", "resequencer", "redrive", *SERVICES, "event_store",
+)  # fmt: skip
 """The kinds of part that lie at an end of a link, and that a fault can hit."""
 
 
