@@ -1,0 +1,175 @@
+"""Windows on event time: every event in its windows, once; results that depend on no clock; late events as agreed."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evsim import BadScenario
+from evsim.patterns.window import Session, Sliding, Span, Tumbling, Windows
+
+times = st.lists(st.tuples(st.floats(0, 100).map(lambda at: round(at, 2)), st.sampled_from("ab")), max_size=30)
+kinds = st.one_of(
+    st.builds(Tumbling, st.sampled_from([1.0, 7.0, 60.0])),
+    st.sampled_from([Sliding(10.0, 5.0), Sliding(10.0, 3.0), Sliding(5.0, 5.0)]),
+    st.builds(Session, st.sampled_from([0.5, 3.0, 20.0])),
+)
+
+
+def played(windows, coming):
+    """All that is said for events (time, key), each of the value 1, and at the end."""
+    state, said = {}, []
+    for at_s, key in coming:
+        said += windows.add(state, at_s, key, 1)
+    return said + windows.finish(state), state
+
+
+def by_hand(kind, coming):
+    """What the windows of all events must count."""
+    if not isinstance(kind, Session):
+        return Counter((key, span) for at_s, key in coming for span in kind.spans(at_s))
+    found = Counter()
+    for key in {key for _, key in coming}:
+        moments = sorted(at_s for at_s, k in coming if k == key)
+        start, last, count = moments[0], moments[0], 0
+        for at_s in moments:
+            if at_s >= last + kind.gap_s:
+                found[key, Span(start, last + kind.gap_s)] = count
+                start, count = at_s, 0
+            last, count = at_s, count + 1
+        found[key, Span(start, last + kind.gap_s)] = count
+    return found
+
+
+@given(kinds, times, st.integers(0, 99))
+def test_with_a_bound_that_covers_all_delays_every_event_is_counted_whatever_the_order(kind, coming, seed):
+    random.Random(seed).shuffle(coming)
+    said, state = played(Windows(kind, bound_s=1000.0), coming)
+    assert {(each.key, each.span): each.value for each in said} == by_hand(kind, coming)
+    assert all(each.what == "result" for each in said)
+    assert list(state) in ([], ["watermarks"]), "what is final is forgotten"
+
+
+@given(kinds, times, st.sampled_from([0.0, 2.0, 20.0]), st.sampled_from(["drop", "side", "update"]), st.integers(0, 99))
+def test_no_event_is_counted_twice_and_none_is_gone_without_a_word(kind, coming, bound_s, late, seed):
+    """Over all windows: what their last results count, and what was put aside, is all that was to be counted."""
+    random.Random(seed).shuffle(coming)
+    lateness = {"lateness_s": 5.0} if late == "update" else {}
+    said, _ = played(Windows(kind, bound_s=bound_s, late=late, **lateness), coming)
+    if isinstance(kind, Session):
+        return  # a session that was said may be joined to another: tested below
+    last, aside = {}, Counter()
+    for each in said:
+        if each.what == "late":
+            aside[each.key, each.span] += each.value
+        else:
+            assert (each.what == "update") == ((each.key, each.span) in last), "a result comes first, and once"
+            last[each.key, each.span] = each.value
+    due = by_hand(kind, coming)
+    counted = Counter(last) + aside
+    assert counted == due if late != "drop" else all(counted[each] <= due[each] for each in counted)
+
+
+def test_a_window_speaks_when_the_watermark_has_passed_its_end():
+    windows, state = Windows(Tumbling(10), bound_s=2), {}
+    assert windows.add(state, 3, "a", 5) == []
+    assert windows.add(state, 11.9, "a", 1) == []
+    assert windows.add(state, 9, "a", 2) == [], "it is in time: the watermark is at 9.9"
+    assert windows.add(state, 12, "a", 1) == [("result", "a", Span(0, 10), 7)]
+    assert windows.watermark_s(state) == 10
+
+
+def test_the_slowest_source_holds_the_watermark_until_it_is_dismissed():
+    windows, state = Windows(Tumbling(10)), {}
+    windows.expect(state, "till")
+    assert windows.add(state, 25, "a", 1, source="web") == []
+    assert windows.watermark_s(state) == -math.inf
+    assert windows.hear(state, 12, source="till") == []
+    assert windows.add(state, 5, "a", 1, source="till") == [], (
+        "late: its window ended at 10, and the watermark is at 12"
+    )
+    assert [each.span for each in windows.dismiss(state, "till")] == []
+    assert windows.add(state, 31, "a", 1, source="web") == [("result", "a", Span(20, 30), 1)]
+
+
+@pytest.mark.parametrize(
+    ("late", "said"),
+    [
+        ({"late": "drop"}, []),
+        ({"late": "side"}, [("late", "a", Span(0, 10), 5)]),
+        ({"late": "update", "lateness_s": 20}, [("update", "a", Span(0, 10), 6)]),
+        ({"late": "update", "lateness_s": 10}, [("late", "a", Span(0, 10), 5)]),
+    ],
+)
+def test_what_becomes_of_a_late_event(late, said):
+    windows, state = Windows(Tumbling(10), **late), {}
+    windows.add(state, 1, "a", 1)
+    assert windows.add(state, 20, "a", 1) == [("result", "a", Span(0, 10), 1)]
+    assert windows.add(state, 9, "a", 5) == said
+
+
+def test_an_event_between_two_sessions_joins_them():
+    windows, state = Windows(Session(5), bound_s=100), {}
+    for at_s in (1, 2, 9):
+        windows.add(state, at_s, "a", 1)
+    assert windows.open(state) == 2
+    windows.add(state, 5, "a", 1)
+    assert windows.open(state) == 1
+    assert windows.finish(state) == [("result", "a", Span(1, 14), 4)]
+
+
+def test_a_session_that_was_said_is_updated_when_a_late_event_joins_it():
+    windows, state = Windows(Session(5), late="update", lateness_s=50), {}
+    windows.add(state, 1, "a", 1)
+    assert windows.add(state, 30, "a", 1) == [("result", "a", Span(1, 6), 1)]
+    assert windows.add(state, 4, "a", 1) == [("update", "a", Span(1, 9), 2)]
+
+
+def test_the_state_is_json_and_goes_on_where_it_was_left():
+    windows, state = Windows(Sliding(10, 5), bound_s=3), {}
+    windows.expect(state, "web")
+    windows.add(state, 7, "a", 1, source="web")
+    again = json.loads(json.dumps(state))
+    assert windows.add(again, 40, "a", 1, source="web") == windows.add(state, 40, "a", 1, source="web") != []
+
+
+def test_any_fold_will_do():
+    most = Windows(Tumbling(10), fold=max, initial=-math.inf)
+    said, _ = played(most, [])
+    state = {}
+    for value in (3, 9, 4):
+        said += most.add(state, 5, "a", value)
+    assert said + most.finish(state) == [("result", "a", Span(0, 10), 9)]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Tumbling(0), lambda: Tumbling(math.inf), lambda: Tumbling("5"), lambda: Sliding(5, 6),
+        lambda: Session(-1), lambda: Windows(Tumbling(1), bound_s=-1), lambda: Windows(Tumbling(1), late="never"),
+        lambda: Windows(Tumbling(1), lateness_s=5), lambda: Windows(Tumbling(1), bound_s=math.nan),
+    ],
+)  # fmt: skip
+def test_settings_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(BadScenario, match=r"expected|leave it out"):
+        wrong()
+
+
+@pytest.mark.parametrize(("bound_s", "mean_s", "size_s"), [(6.0, 2.0, 0.2), (3.0, 2.0, 0.5), (2.0, 2.0, 5.0)])
+def test_how_many_events_are_late(bound_s, mean_s, size_s):
+    """e^(−L/m) for small windows; a window of size w waits (m/w)(1 − e^(−w/m)) of that longer, on average."""
+    rng, late, many = random.Random(5), 0, 60_000
+    sent = sorted(rng.uniform(0, many / 50) for _ in range(many))
+    coming = sorted((at_s + rng.expovariate(1 / mean_s), at_s) for at_s in sent)
+    windows, state = Windows(Tumbling(size_s), bound_s=bound_s, late="side"), {}
+    for now, at_s in coming:
+        windows.hear(state, now)  # a punctuation: the watermark is exactly the bound behind the clock
+        late += sum(each.what == "late" for each in windows.add(state, at_s, "a", 1))
+    expected = math.exp(-bound_s / mean_s) * (mean_s / size_s) * (1 - math.exp(-size_s / mean_s))
+    assert late / many == pytest.approx(expected, rel=0.06)
