@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 from simpy.events import NORMAL
 
+from evsim.chance import on_grid
 from evsim.history import split_key
 from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration, Exponential, Zipf
@@ -43,9 +44,9 @@ class Publisher(Part):
     ``key``: ``"own"`` gives each event a key of its own (``order-1``, ``order-2``…; ``order-app-1`` where an earlier
     publisher has taken the plain ones), a ``Zipf`` law draws it, None leaves it out, any other text is the key of
     all. ``data`` gives the payload: constants, or laws to draw from. ``sequence`` names a field of it that numbers the
-    events of each key from 1 on. ``count`` ends after that many events. ``message`` gives the properties of the
-    messages, such as a routing key, for brokers that look at them. ``context`` names the bounded context that the
-    publisher belongs to.
+    events of each key from 1 on. It begins ``starts_at_s`` and ends after ``count`` events. ``message`` gives the
+    properties of the messages, such as a routing key, for brokers that look at them. ``context`` names the bounded
+    context that the publisher belongs to.
 
     Publishing well, with the names of Kafka's producer: ``acks`` is who must have an event before it is confirmed:
     nobody is asked (``"none"``), the ``"leader"``, or ``"all"`` in-sync replicas; on a queue, either asks for publisher
@@ -72,6 +73,7 @@ class Publisher(Part):
     awaits: str | None = None
     replay: str | None = None
     speed: float = Field(1.0, gt=0)
+    starts_at_s: float = Field(0.0, ge=0)
     version: int = Field(1, ge=1)
     context: str | None = None
     sequence: str | None = None
@@ -125,6 +127,8 @@ class Publisher(Part):
         """What is wrong with this publisher among these parts."""
         yield from super().check(parts)
         target = parts.get(self.to)
+        if self.starts_at_s and self.rate is None and self.gap_s is None:
+            yield f"{self.title}: 'starts_at_s' is for publishers with rate= or gap_s=; leave it out"
         if target is not None and target.kind in BROKERS and self.replay is None:
             for problem in broken_rules(self.type, self.name, self.context, self.to, parts):
                 yield f"{self.title}: {problem}"
@@ -255,14 +259,21 @@ class LivePublisher(Node):
 
     def _start_open_loop(self) -> None:
         value, world = self.value, self.world
+        start_s = max(world.now, on_grid(value.starts_at_s))
         if isinstance(value.rate, Profile):
-            times = arrivals(value.rate, world.draws(f"{self.name} gaps", Exponential(1.0)), world.now)
+            times = arrivals(value.rate, world.draws(f"{self.name} gaps", Exponential(1.0)), start_s)
             self._gap: Callable[[], float] = lambda: max(0.0, times() - world.now)
         else:
             law = value.gap_s if value.gap_s is not None else Exponential(1.0 / float(value.rate or 1.0))
             self._gap = world.draws(f"{self.name} gaps", law)
         self._tick_again = self._ticker() if self._producer is None else self._patient_ticker(self._producer)
-        world.call_in(self._gap(), self._tick_again, self.epoch)
+        self._go_on(start_s)
+
+    def _go_on(self, start_s: float) -> None:
+        """Publish again after a gap, which begins now or when it is time to start."""
+        if isinstance(self.value.rate, Profile):
+            start_s = self.world.now  # its times are of the clock
+        self.world.call_in(max(0.0, start_s - self.world.now) + self._gap(), self._tick_again, self.epoch)
 
     # ---------------------------------------------------------------- open loop
 
@@ -477,7 +488,7 @@ class LivePublisher(Node):
             for _ in range(self.value.clients):
                 self.world.call_in(self._think(), self._act, self.epoch)
         elif self.published != self._count:
-            self.world.call_in(self._gap(), self._tick_again, self.epoch)
+            self._go_on(on_grid(self.value.starts_at_s))
 
 
 def _tidy(value: Any) -> Any:

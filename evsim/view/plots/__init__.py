@@ -1,6 +1,7 @@
 """The figures: functions of a history, one a room; matplotlib is entered when a picture is looked at."""
 
 from evsim.view.plots.causality import causality
+from evsim.view.plots.compatibility import compatibility
 from evsim.view.plots.coverage import coverage
 from evsim.view.plots.dead_letters import dead_letters
 from evsim.view.plots.depth import depth
@@ -11,6 +12,7 @@ from evsim.view.plots.lines import bars, compare_lines, lines
 from evsim.view.plots.linger import linger_curve
 from evsim.view.plots.order import order
 from evsim.view.plots.ownership import ownership
+from evsim.view.plots.rollout import rollout_lanes, rollout_map
 from evsim.view.plots.routing import routing
 from evsim.view.plots.side_by_side import side_by_side
 from evsim.view.plots.snapshots import snapshot_curve
@@ -23,6 +25,7 @@ __all__ = [
     "bars",
     "causality",
     "compare_lines",
+    "compatibility",
     "coverage",
     "dead_letters",
     "depth",
@@ -34,6 +37,8 @@ __all__ = [
     "linger_curve",
     "order",
     "ownership",
+    "rollout_lanes",
+    "rollout_map",
     "routing",
     "side_by_side",
     "snapshot_curve",
