@@ -79,6 +79,7 @@ _ROOMS = {
     "view.checks": ("at_most_once", "at_least_once", "exactly_once", "in_order_by_key", "nothing_lost", "every"),
     "view.conservation": ("conserved",),
     "view.stories": ("all_or_nothing",),
+    "view.sagas": ("no_stuck_sagas", "stuck_sagas", "saga_numbers"),
     "view.promises": ("recovers_within", "nothing_stuck", "conserves", "one_owner", "no_poll_skip", "in_time"),
     "view.anomalies": (
         "no_lost_writes", "no_duplicates", "nothing_unexpected", "monotonic_polls", "in_causal_order", "converges",

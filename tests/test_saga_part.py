@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from evsim.errors import UnknownName
+from evsim.history import History
 from evsim.lab import plain, schema
 from evsim.lab.scenario import Scenario
 from evsim.laws import Constant, Exponential, Uniform
@@ -14,6 +16,7 @@ from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash, Drop, Pause
 from evsim.sim.publisher import Publisher
 from evsim.sim.saga import Saga
+from evsim.view.sagas import no_stuck_sagas, stuck_sagas, tracks
 from evsim.view.stories import all_or_nothing
 
 RESERVE = Step("reserve.stock", undo="release.stock", timeout_s=2, retries=2)
@@ -32,7 +35,7 @@ def shop(*more, count=6, saga=(), **how):
         Publisher("shop", to="bus", gap_s=1.0, count=count, data={"luck": Uniform(0, 1)}),
         Log("bus"),
         Log("humans"),
-        Saga("ordering", of="bus", starts_on="order.placed", steps=PLAN.steps, manual="humans", **dict(saga)),
+        Saga("ordering", of="bus", starts_on="order.placed", **{"steps": PLAN.steps, "manual": "humans"} | dict(saga)),
         *(
             Consumer(name, on=participant(step, **how.get(name, {})), service_s=Constant(0.05), **CAREFUL)
             for name, step in (("stock", RESERVE), ("payment", CHARGE), ("shipping", SHIP))
@@ -147,3 +150,48 @@ def test_the_choreographed_twin_comes_to_the_same_ends():
     facts = ("stock.reserved", "card.charged", "order.shipped", "card.refunded", "stock.released")
     assert count(conducted, *facts) == count(dancing, *facts)
     assert str(dancing.check(WHOLE)[0]).startswith("ok")
+
+
+# -------------------------------------------------------------------- what one sees
+
+
+def test_tracks_tell_what_the_machine_decided_also_from_a_saved_file(tmp_path):
+    run = shop(shipping={"refuses": 1}).run(until_s=30, seed=1)
+    track = tracks(History.load(run.save(tmp_path / "run")))[0]
+    assert track.status == "cancelled"
+    assert [(s.step, s.undo, s.how) for s in track.spans] == [
+        (0, False, "done"), (1, False, "done"), (2, False, "refused"), (1, True, "done"), (0, True, "done"),
+    ]  # fmt: skip
+    (charged, refunded) = track.held(1)[0]
+    assert charged < track.turned_s < refunded
+
+
+def test_the_waterfall_says_what_was_done_undone_and_seen():
+    figure = shop(shipping={"refuses": 1}).run(until_s=30, seed=1).saga("order-2")
+    assert figure.claim == "ship.order was refused, so the saga undid two steps, newest first"
+    assert figure.facts["charge.card"] == "done, undone"
+    assert figure.facts["seen: card"].startswith("charged, then undone")
+    assert figure.png("light") != figure.png("dark")
+
+
+@pytest.mark.parametrize("fault", [None, Crash("payment", at_s=0.1, down_s=9), Crash("payment", at_s=2, down_s=None)])
+def test_the_waterfall_draws_whatever_happened(fault):
+    run = shop(*([fault] if fault else [])).run(until_s=30, seed=1)
+    for track in tracks(run.history):
+        figure = run.saga(track.key)
+        assert len(figure.claim) <= 75
+        assert figure.png().startswith(b"\x89PNG")
+    with pytest.raises(UnknownName, match="did you mean"):
+        run.saga("ordr-1")
+
+
+def test_a_saga_that_gets_nowhere_is_found_and_no_other():
+    run = shop(Crash("payment", at_s=2.5, down_s=None), saga={"steps": (RESERVE, Step("charge.card"), SHIP)})
+    run = run.run(until_s=60, seed=1)
+    found = stuck_sagas(run.history, 10)
+    open_ = [track.key for track in tracks(run.history) if track.ended_s is None]
+    assert [stuck.key for stuck in found] == open_ != []
+    assert str(found[0]).endswith("after stock.reserved; it waits for charge.card")
+    assert str(run.check(no_stuck_sagas(10))[0]).startswith("VIOLATED")
+    assert stuck_sagas(run.history, 10, at_s=4.0) == []
+    assert run.check(no_stuck_sagas(90))[0].state == "ok"

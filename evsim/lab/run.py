@@ -247,6 +247,10 @@ class Run:
         """A figure: sequence against arrival; what a group handled after a younger event of the same key."""
         return _plots().order(self.history, group)
 
+    def saga(self, key: str | None = None, plan: Any = None) -> Figure:
+        """A figure: the waterfall of one saga, and what the rest of the system saw meanwhile."""
+        return _plots().saga(self.history, key, plan)
+
     def storm(self) -> Figure:
         """A figure: what was asked, what was asked again, and what came of it; for services and their callers."""
         return _plots().storm(self.history)

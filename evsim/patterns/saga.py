@@ -260,7 +260,10 @@ class Plan(Value):
 
     def rebuild(self, facts: Iterable[Fact | tuple[str, Mapping[str, Any]]]) -> State:
         """The state that these facts lead to."""
-        state = self.start
+        return self.rebuild_from(self.start, facts)
+
+    def rebuild_from(self, state: State, facts: Iterable[Fact | tuple[str, Mapping[str, Any]]]) -> State:
+        """The state that these facts lead to from another one, such as a snapshot."""
         for type_, data in facts:
             state = self.apply(state, Fact(type_, data))
         return state

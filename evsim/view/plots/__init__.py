@@ -14,6 +14,7 @@ from evsim.view.plots.order import order
 from evsim.view.plots.ownership import ownership
 from evsim.view.plots.rollout import rollout_lanes, rollout_map
 from evsim.view.plots.routing import routing
+from evsim.view.plots.saga import saga
 from evsim.view.plots.side_by_side import side_by_side
 from evsim.view.plots.snapshots import snapshot_curve
 from evsim.view.plots.storm import storm
@@ -40,6 +41,7 @@ __all__ = [
     "rollout_lanes",
     "rollout_map",
     "routing",
+    "saga",
     "side_by_side",
     "snapshot_curve",
     "storm",
