@@ -25,7 +25,7 @@ from evsim.sim.publisher import Publisher
 from evsim.sim.world import World
 from evsim.store import ANY, NONE, Conflict
 from evsim.view.anomalies import no_lost_writes
-from evsim.view.checks import nothing_lost
+from evsim.view.checks import every, nothing_lost
 from evsim.view.conflicts import appends, attempts_at_once, conflict_share
 
 
@@ -527,3 +527,17 @@ def test_the_scenario_can_be_kept_in_a_file():
     again = Scenario.from_yaml(shop.to_yaml())
     assert again == shop
     assert again.run(until_s=20, seed=7).history.digest() == shop.run(until_s=20, seed=7).history.digest()
+
+
+def test_a_command_ends_in_what_the_store_keeps():
+    """Events that nobody is told of are at their end; those that were confirmed and lost are not."""
+    shop = catalog.get("withdrawals").replace("store", durability="flush", sync_s=Constant(0.0))
+    calm = shop.run(until_s=60, seed=7)
+    assert calm.check(every("withdraw.money").ends)[0].state == "ok"
+    assert not calm.check(every("withdraw.money").ends)[0].lines, "nothing is under way"
+    first = shop.replace("customers", count=5).run(until_s=60, seed=7)
+    assert first.check(every("withdraw.money").ends_in("money.withdrawn"))[0].state == "ok"
+    cut = shop.plus(Crash("store", at_s=3, power=True)).run(until_s=60, seed=7)
+    verdict = cut.check(every("withdraw.money").ends)[0]
+    assert verdict.state == "VIOLATED"
+    assert "lost by store itself at 3.000 s" in verdict.lines[0]

@@ -14,7 +14,7 @@ import numpy as np
 
 from evsim.errors import did_you_mean
 from evsim.history import History
-from evsim.view.fates import Fate, dropped, fates
+from evsim.view.fates import Fate, dropped, event_stores, fates, forsworn, kept
 from evsim.view.keys import Keys
 from evsim.view.ledger import Flags, Ledger, Whole
 from evsim.view.verdict import Verdict, fate_told, joined, others, under_way
@@ -45,7 +45,8 @@ class Ends:
             return Verdict("unknown", self.name, (f"no {self.type} was published{missing}",))
         stuck, open_ = flows.any(flows.stuck >= 0), flows.any(flows.open)
         if self.at:
-            reached = flows.any(flows.published & flows.of_types(self.at) & (flows.stuck_by_drop < 0))
+            there = (flows.published & (flows.stuck_by_drop < 0)) | flows.kept
+            reached = flows.any(there & flows.of_types(self.at))
             broken, pending = ~reached & (stuck | ~open_), ~reached & ~stuck & open_
         else:
             broken, pending = stuck, ~stuck & open_
@@ -83,6 +84,7 @@ class Flows:
         self.first = self.ledger.first(self.ledger.rows("published"))
         self.published = self.first >= 0
         begins = self.of_types((event_type,))
+        self.kept = kept(self.ledger)
         self.anchor = _anchors(self.keys.causes, begins)
         self.roots = np.flatnonzero(begins & self.published)
         self.stuck = np.full(history.event_count, -1, dtype=np.int64)
@@ -107,14 +109,17 @@ class Flows:
         return np.bincount(self.anchor[flags], minlength=self.history.event_count) > 0
 
     def _still_open(self) -> Flags:
-        """What waits in an outbox, or is on its way to a log that nobody reads."""
-        caused = ~self.published & (self.keys.causes >= 0)
+        """What waits in an outbox, or is on its way to a log that nobody reads; what an event store keeps is there."""
+        caused = ~self.published & (self.keys.causes >= 0) & ~self.kept
         stored = self.ledger.seen(self.ledger.rows("stored"))
         read = np.zeros(self.history.event_count, dtype=bool)
         for group in self.ledger.groups:
             read |= self.ledger.entered(group) >= 0
         gone = ~read & (self.stuck_by_drop >= 0)
         self._mark("", np.where(gone, int(Fate.DROPPED), 0), np.where(gone, self.stuck_by_drop, -1))
+        for store in event_stores(self.history):
+            lost = forsworn(self.ledger, store)
+            self._mark(store, np.where(lost >= 0, int(Fate.GONE), 0), lost)
         return caused | (self.published & ~read & ~stored & ~gone)
 
     def _follow(self, group: str) -> None:

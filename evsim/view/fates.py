@@ -258,10 +258,9 @@ def losses(history: History, group: str | None = None) -> list[Loss]:
         on_the_way = dropped(ledger)
         for event in np.flatnonzero(on_the_way >= 0).tolist():
             found[event, ""] = Loss(event, "", Fate.DROPPED, int(on_the_way[event]))
-        for name, part in history.parts.items():
-            if part.get("kind") == "event_store":
-                gone = _forsworn(ledger, name)
-                found |= {(e, name): Loss(e, name, Fate.GONE, int(gone[e])) for e in np.flatnonzero(gone >= 0).tolist()}
+        for name in event_stores(history):
+            gone = forsworn(ledger, name)
+            found |= {(e, name): Loss(e, name, Fate.GONE, int(gone[e])) for e in np.flatnonzero(gone >= 0).tolist()}
     for name in ledger.each(group):
         outcome = fates(ledger, name)
         for event in np.flatnonzero(outcome.lost).tolist():
@@ -271,7 +270,21 @@ def losses(history: History, group: str | None = None) -> list[Loss]:
     return sorted(found.values(), key=lambda loss: (loss.row, loss.event, loss.group))
 
 
-def _forsworn(ledger: Ledger, store: str) -> Whole:
+def event_stores(history: History) -> list[str]:
+    """The event stores among the parts."""
+    return [name for name, part in history.parts.items() if part.get("kind") == "event_store"]
+
+
+def kept(ledger: Ledger) -> Flags:
+    """For each event whether an event store holds it at the end."""
+    held = np.zeros(ledger.history.event_count, dtype=bool)
+    for store in event_stores(ledger.history):
+        stored = ledger.first(ledger.rows("stored", node=store)[::-1])
+        held |= stored > ledger.first(ledger.rows("lost", node=store)[::-1])
+    return held
+
+
+def forsworn(ledger: Ledger, store: str) -> Whole:
     """For each event the row in which an event store lost it after it had been confirmed to who appended it, or -1."""
     confirmed = ledger.seen(ledger.rows_of(ledger.wanted("confirmed") & np.array([p == store for p in ledger.places])))
     stored = ledger.first(ledger.rows("stored", node=store)[::-1])
