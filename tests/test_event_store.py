@@ -21,6 +21,8 @@ from evsim.sim.calling import Calling
 from evsim.sim.consumer import Consumer
 from evsim.sim.event_store import EventStore
 from evsim.sim.faults import Crash, Drop, Partition, Pause
+from evsim.sim.gray import Slow
+from evsim.sim.network import Link
 from evsim.sim.publisher import Publisher
 from evsim.sim.world import World
 from evsim.store import ANY, NONE, Conflict
@@ -117,6 +119,36 @@ def test_a_pause_makes_work_under_way_as_much_longer():
 
     bank(timed, Pause("store", at_s=1.5, for_s=4), count=1, store=EventStore("store", append_s=1.0))
     assert times == [6.0]
+
+
+def test_one_who_follows_all_streams_reads_by_position():
+    found = []
+
+    async def follow(event, ctx):
+        await ctx.append("store", f"account-{event.id}", ("money.withdrawn", {}))
+        position = ctx.state.get("position", 0)
+        seen = await ctx.read("store", None, position + 1, limit=2)
+        found.append([each.position for each in seen])
+        ctx.state["position"] = seen[-1].position
+        newest = await ctx.read("store", None, backwards=True, limit=1)
+        assert newest[0].event.causation_id == event.id
+        assert newest.version == newest[0].position
+
+    bank(follow, count=3)
+    assert found == [[1], [2], [3]]
+
+
+def test_links_and_slow_disks_take_their_time_too():
+    times = []
+
+    async def timed(event, ctx):
+        before = ctx.now
+        await ctx.append("store", "account-7", ("money.withdrawn", {}))
+        times.append(round(ctx.now - before, 6))
+
+    slow = Slow("store", 10, at_s=1.5, for_s=1)
+    bank(timed, Link("accounts", "store", delay_s=0.25), slow, count=3, store=EventStore("store", append_s=0.02))
+    assert times == [0.52, 0.7, 0.52]
 
 
 # ---------------------------------------------------------------- conflicts
@@ -292,6 +324,21 @@ def test_readers_do_not_see_what_the_disk_does_not_have():
 
     bank(look, count=3, members=3, store=EventStore("store", durability="sync", sync_s=1.5))
     assert seen == [(2.0, 0, NONE), (3.0, 1, 0)]
+
+
+def test_the_newest_is_the_newest_that_one_may_see():
+    seen = []
+
+    async def look(event, ctx):
+        if event.id in {"bank.1", "bank.2"}:
+            await ctx.append("store", "account-7", ("money.withdrawn", {}))
+        else:
+            found = await ctx.read("store", "account-7", backwards=True, limit=1)
+            everywhere = await ctx.read("store", None, backwards=True, limit=1)
+            seen.append((ctx.now, [each.version for each in found], found.version, everywhere.version))
+
+    bank(look, count=4, members=4, store=EventStore("store", durability="sync", sync_s=1.5))
+    assert seen == [(3.0, [0], 0, 1), (4.0, [1], 1, 2)]
 
 
 @pytest.mark.parametrize("store", _STORES.values(), ids=_STORES)

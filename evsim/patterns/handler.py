@@ -45,9 +45,15 @@ class Context(Protocol):
         ...
 
     def read(
-        self, store: str, stream: str, start: int | None = None, limit: int | None = None, *, backwards: bool = False
+        self,
+        store: str,
+        stream: str | None,
+        start: int | None = None,
+        limit: int | None = None,
+        *,
+        backwards: bool = False,
     ) -> Ask:
-        """Read the events of a stream of an event store, and its version; to be awaited."""
+        """Read a stream of an event store, and its version, or all streams by position (None); to be awaited."""
         ...
 
     def append(self, store: str, stream: str, events: Any, expected: Any = ...) -> Ask:

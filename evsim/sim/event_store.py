@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field
@@ -79,9 +80,9 @@ class EventStore(Part):
 
 
 class Reading(NamedTuple):
-    """A wish to read a stream; the words are those of ``store.read``."""
+    """A wish to read a stream, or all of them by position; the words are those of ``store.read`` and ``read_all``."""
 
-    stream: str
+    stream: str | None
     start: int | None = None
     limit: int | None = None
     backwards: bool = False
@@ -96,7 +97,10 @@ class Appending(NamedTuple):
 
 
 class Seen(tuple[Recorded, ...]):  # noqa: SLOT001 - a tuple with an attribute can have no slots
-    """The events that a reader was given; ``version`` is what to expect of the stream when one appends to it."""
+    """The events that a reader was given; ``version`` is what to expect of the stream when one appends to it.
+
+    Of all streams together it is the position of the last event, which nobody can expect.
+    """
 
     version: Expected = NONE
 
@@ -178,10 +182,14 @@ class LiveEventStore(Node):
         self._work(self._begun(question), took_s, self._answer, seen)
 
     def _seen(self, wish: Reading) -> Seen:
-        last = self.store.version(wish.stream)
-        hidden = sum(1 for each in self.store.read_all(self.visible + 1) if each.stream == wish.stream)
-        found = self.store.read(wish.stream, wish.start, wish.limit, backwards=wish.backwards)
-        return Seen.of((each for each in found if each.position <= self.visible), last - hidden)
+        """The events that are asked for, without the one that the disk is still awaited for."""
+        there, how = self.store, {"backwards": wish.backwards}
+        if wish.stream is None:
+            found, last = there.read_all(wish.start, **how), self.visible or -1
+        else:
+            hidden = sum(1 for each in there.read_all(self.visible + 1) if each.stream == wish.stream)
+            found, last = there.read(wish.stream, wish.start, **how), there.version(wish.stream) - hidden
+        return Seen.of(islice((each for each in found if each.position <= self.visible), wish.limit), last)
 
     # ---------------------------------------------------------------- appending
 
