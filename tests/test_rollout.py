@@ -7,6 +7,7 @@ from typing import Any, Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import ValidationError, validate
 from pydantic import ConfigDict, create_model
 
 import evsim as ev
@@ -70,6 +71,11 @@ def test_a_newcomer_reads_old_events_from_the_beginning_and_needs_an_upcaster():
     old, new = CHANGES["rename a field"]
     naive = roll_out(old, new, "together", newcomer_s=40.0, producers=2, consumers=2)
     assert naive.failures[1, 2] > 0
+    assert len(naive.lanes[-1].failed_s) == naive.failures[1, 2] - sum(
+        naive.plan.upgrade_s("consumers", n) <= at_s
+        for n, lane in enumerate(naive.lanes[2:4])
+        for at_s in lane.failed_s
+    ), "in the picture, the newcomer has a lane of its own"
     mended = roll_out(
         old, new, "together", newcomer_s=40.0, producers=2, consumers=2,
         upcast=lambda payload: {"buyer": payload["customer"]},
@@ -168,3 +174,15 @@ def test_transitive_looks_further_back_than_one_version():
     transitive = schema.compatible([one, two_without], three, "backward_transitive")
     assert not transitive.ok
     assert "amount" in str(transitive.problems[0])
+
+
+def test_asyncapi_has_every_version_with_a_schema_that_takes_what_it_should(registry):
+    document = registry.to_asyncapi("orders")
+    assert document["asyncapi"] == "3.0.0"
+    messages = document["components"]["messages"]
+    assert list(messages) == ["order.placed.v1", "order.placed.v2", "order.placed.v3"]
+    for reference in document["channels"]["order.placed"]["messages"].values():
+        assert reference["$ref"].removeprefix("#/components/messages/") in messages
+    validate({"cents": 3, "currency": "EUR"}, messages["order.placed.v3"]["payload"])
+    with pytest.raises(ValidationError, match="currency"):
+        validate({"cents": 3}, messages["order.placed.v3"]["payload"])

@@ -34,7 +34,7 @@ from evsim.view.words import count, grouped
 
 Order = Literal["producers first", "consumers first", "together"]
 ORDERS: tuple[str, ...] = get_args(Order)
-TYPE = "order.placed"
+TYPE, NEWCOMER = "order.placed", "newcomer"
 Model = type[BaseModel]
 
 
@@ -110,6 +110,7 @@ class Rollout:
     predicted: int
     """How often it would fail, by the verdict alone."""
     run: Run
+    newcomer_s: float | None = None
 
     @property
     def failed(self) -> int:
@@ -119,15 +120,20 @@ class Rollout:
     @cached_property
     def lanes(self) -> tuple[Lane, ...]:
         """Every instance, when it was upgraded, and when it failed to read."""
-        history, found = self.run.history, []
+        found = []
         for side, many in (("producers", self.plan.producers), ("consumers", self.plan.consumers)):
             for number in range(many):
                 name = _shop(number) if side == "producers" else _member(number, many)
-                moments = ()
-                if side == "consumers" and any(what.step == "failed" and what.node == name for what in history.whats):
-                    moments = tuple(history.of("failed", node=name).time.tolist())
-                found.append(Lane(name, self.plan.upgrade_s(side, number), moments))
+                found.append(Lane(name, self.plan.upgrade_s(side, number), self._failures_of(name)))
+        if self.newcomer_s is not None:
+            found.append(Lane(NEWCOMER, self.newcomer_s, self._failures_of(NEWCOMER), self.newcomer_s))
         return tuple(found)
+
+    def _failures_of(self, name: str) -> tuple[float, ...]:
+        """When this instance failed to read."""
+        if not any(what.step == "failed" and what.node == name for what in self.run.history.whats):
+            return ()
+        return tuple(self.run.history.of("failed", node=name).time.tolist())
 
     def figure(self) -> Figure:
         """The fleet over time: who ran which version, and each read that failed."""
@@ -172,7 +178,7 @@ def roll_out(
     verdict = compatible(old, new, "full")
     broken = _broken(old, new, mended=upcast is not None)
     predicted = sum(times for pair, times in seen.items() if pair in broken)
-    return Rollout(scheme, verdict, dict(seen), dict(failures), predicted, run)
+    return Rollout(scheme, verdict, dict(seen), dict(failures), predicted, run, newcomer_s)
 
 
 def _broken(old: Model, new: Model, *, mended: bool) -> set[tuple[int, int]]:
@@ -219,7 +225,7 @@ def _scenario(registry: Registry, plan: Plan, rate: float, newcomer_s: float | N
     ]
     if newcomer_s is not None:
         fresh = _decoder(registry, lambda node, now: 2)
-        parts.append(Consumer("newcomer", of="orders", on={TYPE: fresh}, dead_letter="unread", joins_at_s=newcomer_s,
+        parts.append(Consumer(NEWCOMER, of="orders", on={TYPE: fresh}, dead_letter="unread", joins_at_s=newcomer_s,
                               auto_offset_reset="earliest"))  # fmt: skip
     return Scenario(*parts, name=f"rollout, {plan.order}")
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from evsim.errors import BadEvent, BadSchema, UnknownName, did_you_mean, shown
 from evsim.event import Event, thaw
 from evsim.kinds import kind_of
+from evsim.schema.export import asyncapi
 from evsim.schema.proof import Proof, prove
 from evsim.schema.reading import Problem, reads
 from evsim.schema.samples import samples
@@ -199,6 +200,10 @@ class Registry:
             for event_type in self._models
         }
         return json.dumps(whole, indent=1, ensure_ascii=False)
+
+    def to_asyncapi(self, title: str = "events") -> dict[str, Any]:
+        """An AsyncAPI 3 document with a message for each version of each type, its payload as JSON Schema."""
+        return asyncapi(self, title)
 
     def __repr__(self) -> str:
         lines = [f"Registry, {self._mode}"]

@@ -25,18 +25,20 @@ _MAP_KEYS: tuple[Key, ...] = (
 
 
 class Lane(NamedTuple):
-    """One instance of a fleet: its name, when it got the new version, and when it failed to read."""
+    """One instance of a fleet: its name, when it got the new version, when it failed to read, and since when it is."""
 
     name: str
     upgraded_s: float
     failed_s: Sequence[float] = ()
+    since_s: float = 0.0
 
 
 def rollout_lanes(lanes: Sequence[Lane], end_s: float, order: str, reads: int) -> Figure:
     """The fleet over time, an instance a lane: which version it ran, and each read that failed."""
     failed = sum(len(lane.failed_s) for lane in lanes)
     ended = "every event was read" if not failed else f"{grouped(failed)} of {count(reads, 'read')} failed"
-    first, last = min(lane.upgraded_s for lane in lanes), max(lane.upgraded_s for lane in lanes)
+    upgrades = [lane.upgraded_s for lane in lanes if lane.since_s < lane.upgraded_s]
+    first, last = min(upgrades), max(upgrades)
     facts = {lane.name: f"version 2 from {lane.upgraded_s:g} s" + _failures(lane) for lane in lanes}
     subtitle = f"Which version each instance ran; upgrades from {first:g} s to {last:g} s."
     height = LANES_TOP + LANE * len(lanes) + 52
@@ -62,7 +64,7 @@ def _draw_lanes(sheet: Sheet, lanes: Sequence[Lane], end_s: float) -> None:
     axes.set_xlim(0, end_s)
     axes.set_ylim(len(lanes) - 0.4, -0.6)
     for number, lane in enumerate(lanes):
-        bar(sheet, axes, 0, lane.upgraded_s, number, 0.62, fill="wash_flow", edge="flow")
+        bar(sheet, axes, lane.since_s, lane.upgraded_s, number, 0.62, fill="wash_flow", edge="flow")
         bar(sheet, axes, lane.upgraded_s, end_s, number, 0.62, fill="wash_done", edge="done")
         axes.vlines(lane.failed_s, number - 0.31, number + 0.31, color=sheet.colour["fault"], lw=0.9, zorder=4)
     axes.set_yticks(range(len(lanes)), [lane.name for lane in lanes])
