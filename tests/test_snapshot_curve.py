@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from test_figures import assert_tidy
 
 from evsim.errors import BadScenario
 from evsim.lab.durability import append_times
@@ -102,6 +103,23 @@ def test_the_price_of_durability_is_measured_and_drawn(tmp_path):
     assert durability_price(found).png()
     with pytest.raises(BadScenario):
         append_times(appends=0)
+
+
+@pytest.mark.parametrize("sync_s", [30e-6, 200e-6, 3e-3, 40e-3, 2.0])
+def test_the_prices_keep_apart_on_quick_and_on_slow_disks(sync_s):
+    drawn = durability_price({"none": [15e-6, 45e-6], "flush": [20e-6], "sync": [0.3 * sync_s, 1.7 * sync_s]})
+    assert_tidy(drawn, "light")
+    assert_tidy(durability_price({"sync": [sync_s]}), "dark")
+
+
+@pytest.mark.parametrize(("write_s", "loads", "event_s"), [(0.002, 5, 1e-5), (1e-6, 900, 0.1), (30.0, 0.25, 2e-6)])
+@pytest.mark.parametrize("everies", [(1,), (1, 9, 40), (2, 3, 5, 100_000)])
+def test_the_curve_keeps_its_words_apart(write_s, loads, event_s, everies):
+    law = Snapshots(write_s, loads, event_s)
+    points = {every: [0.9 * law.cost_s(every), 1.1 * law.cost_s(every)] for every in everies}
+    drawn = snapshot_curve(points, write_s=write_s, loads=loads, event_s=event_s)
+    assert_tidy(drawn, "light")
+    assert len(drawn.claim) <= 75
 
 
 def test_the_figure_says_what_an_acknowledgement_is_worth():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -86,11 +87,11 @@ def _draw(sheet: Sheet, spreads: Mapping[str, tuple[float, float, float]], lost:
     for row, (name, (mean, low, high)) in enumerate(spreads.items()):
         y = TOP + ROW * (row + 0.5)
         brush.bar(sheet, axes, least, mean, row, 0.5, fill="flow", edge="flow")
-        axes.plot([low, high], [row, row], color=sheet.colour["ink"], lw=1.5, zorder=5)
+        axes.plot([max(low, least), high], [row, row], color=sheet.colour["ink"], lw=1.5, zorder=5)
         sheet.tag(axes, (max(mean, high), row), si(mean, "s"), (7, 0))
         sheet.text(LEFT - 12, y - 1, name, 10, ha="right")
         sheet.text(LEFT - 12, y + 14, f"waits {_WAITS[name]}", 7.5, "soft", ha="right")
         for x, words in zip((WORTH, WORTH + 122), lost[name], strict=True):
             sheet.text(x, y + 4, words, 9, "done" if words == "nothing" else "fault", ha="center")
-    log_ticks(axes.xaxis, least, most, "s")
+    log_ticks(axes.xaxis, least, most if most < 50 * least else math.inf, "s")  # decades alone, if they are many
     sheet.name_x(axes, "time of an append (log scale)")

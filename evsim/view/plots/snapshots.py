@@ -12,7 +12,7 @@ from evsim.errors import BadScenario
 from evsim.view.figure import Figure
 from evsim.view.intervals import interval
 from evsim.view.snapshots import Snapshots
-from evsim.view.words import count, digits, share, si
+from evsim.view.words import claim_of, count, digits, grouped, si
 
 if TYPE_CHECKING:
     from evsim.view.sheet import Key, Sheet
@@ -75,21 +75,24 @@ def _claim(law: Snapshots) -> str:
     best = law.best_every
     if best == 1:
         return "A snapshot after each event is best: loading costs more than writing"
-    return f"A snapshot each {best} events is best, and anything from {low} to {high} nearly as good"
+    short = f"A snapshot each {grouped(best)} events is best"
+    return claim_of(f"{short}, and anything from {grouped(low)} to {grouped(high)} nearly as good", short)
 
 
 def _facts(points: list[Point], law: Snapshots) -> dict[str, str]:
     facts = {}
     for point in points:
         spread = f" ± {si((point.high - point.low) / 2, 's')}" if point.high > point.low else ""
-        facts[f"each {point.every}"] = f"{si(point.mean, 's')}{spread}, formula {si(law.cost_s(point.every), 's')}"
+        facts[f"each {grouped(point.every)}"] = (
+            f"{si(point.mean, 's')}{spread}, formula {si(law.cost_s(point.every), 's')}"
+        )
     best = min(points, key=lambda point: point.mean)
     low, high = law.near()
-    facts["best measured"] = f"each {best.every}, {si(best.mean, 's')} an event"
+    facts["best measured"] = f"each {grouped(best.every)}, {si(best.mean, 's')} an event"
     facts["best by formula"] = f"√(2w / (q r)) = {digits(law.best)}, {si(law.cost_s(law.best_every), 's')} an event"
-    facts["within 10 %"] = f"from {low} to {high}"
+    facts["within 10 %"] = f"from {grouped(low)} to {grouped(high)}"
     worst = max(points, key=lambda point: point.mean)
-    facts["worst measured"] = f"each {worst.every}, {share(worst.mean, best.mean)} of the best"
+    facts["worst measured"] = f"each {grouped(worst.every)}, {digits(worst.mean / best.mean)} times the best"
     return facts
 
 
@@ -113,7 +116,9 @@ def _draw(sheet: Sheet, points: list[Point], law: Snapshots) -> None:
     _dots(sheet, axes, points, scale)
     least_s = law.cost_s(law.best_every)
     axes.axvline(law.best_every, ymax=least_s / highest, color=sheet.colour["ink"], lw=1, zorder=3)
-    sheet.tag(axes, (law.best_every, scale * least_s), f"each {law.best_every}", (0, 12), ha="center", fontsize=9)
+    sheet.tag(
+        axes, (law.best_every, scale * least_s), f"each {grouped(law.best_every)}", (0, 12), ha="center", fontsize=9
+    )
     log_ticks(axes.xaxis, least, most)
     plain(axes.yaxis, 5)
     sheet.name_x(axes, "events from one snapshot to the next (log scale)")
