@@ -101,6 +101,14 @@ class EventCatalogue:
                 found.setdefault(cause, []).append(entry)
         return found
 
+    def actors(self, entry: EventType) -> tuple[str, ...]:
+        """Its causes from outside: people, clocks, other systems."""
+        return tuple(cause for cause in entry.caused_by if "." not in cause and cause not in self)
+
+    def causes(self, entry: EventType) -> tuple[str, ...]:
+        """Its causes that are messages themselves, in the catalogue or not."""
+        return tuple(cause for cause in entry.caused_by if "." in cause or cause in self)
+
     def known(self, names: Iterable[str]) -> list[EventType]:
         """Those of these names that are types of the catalogue."""
         return [self[name] for name in names if name in self]

@@ -34,7 +34,7 @@ class EventType(Value):
     """One type of message as it is designed: whose it is, what it carries, what leads to it, and what it changes.
 
     ``owner`` is the context that publishes it; of a command, the context that handles it. ``caused_by`` lists types of
-    events, and actors: a name without a dot, such as ``"customer"`` or ``"clock"``. ``data`` says what the payload
+    messages, and actors: a name without a dot, such as ``"customer"`` or ``"clock"``. ``data`` says what the payload
     holds: a pydantic model, or names with their types (``{"amount": float}``; ``{}`` when the key says it all, None
     when nobody has decided). ``moves`` is the change of state that it tells: ``"placed, paid -> cancelled"``, or
     ``"-> placed"`` for a birth; ``of`` names the thing, when it is not the noun of the type. ``readers`` are contexts
@@ -99,16 +99,6 @@ class EventType(Value):
         """What the type speaks of: ``order`` in ``order.placed``, ``shop.order.placed`` and ``place.order``."""
         words = self.type.split(".")
         return words[-1 if self.kind == "command" else -2] if len(words) > 1 else words[0]
-
-    @property
-    def actors(self) -> Names:
-        """The causes from outside: people, clocks, other systems."""
-        return tuple(cause for cause in self.caused_by if "." not in cause)
-
-    @property
-    def causes(self) -> Names:
-        """The causes that are messages themselves."""
-        return tuple(cause for cause in self.caused_by if "." in cause)
 
     @property
     def fields(self) -> frozenset[str] | None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def causes(catalogue: EventCatalogue) -> Answers:
     """Every cause is in the catalogue, or an actor."""
     for entry in catalogue.types:
-        for cause in entry.causes:
+        for cause in catalogue.causes(entry):
             finding = None
             if cause not in catalogue:
                 hint = did_you_mean(cause, catalogue.names)
@@ -30,7 +30,7 @@ def causes(catalogue: EventCatalogue) -> Answers:
 
 def reached(catalogue: EventCatalogue) -> Answers:
     """Everything can be reached from an actor: somebody, or a clock, begins every story."""
-    beginnings = [entry.type for entry in catalogue.types if entry.actors]
+    beginnings = [entry.type for entry in catalogue.types if catalogue.actors(entry)]
     graph = _graph(catalogue)
     reachable = set(beginnings).union(*(nx.descendants(graph, name) for name in beginnings))
     for entry in catalogue.types:
@@ -87,7 +87,7 @@ def _graph(catalogue: EventCatalogue) -> nx.DiGraph[str]:
     graph: nx.DiGraph[str] = nx.DiGraph()
     graph.add_nodes_from(catalogue.names)
     graph.add_edges_from(
-        (cause, entry.type) for entry in catalogue.types for cause in entry.causes if cause in catalogue
+        (cause, entry.type) for entry in catalogue.types for cause in catalogue.causes(entry) if cause in catalogue
     )
     return graph
 

@@ -45,7 +45,7 @@ def answered_by(catalogue: EventCatalogue) -> Answers:
                 finding = Finding("handler", entry.type, f"handled by {handlers}", "exactly one handler", fix)
             yield "handler", finding
             continue
-        for command in catalogue.known(entry.causes):
+        for command in catalogue.known(catalogue.causes(entry)):
             if command.kind != "command" or not command.owner or not entry.owner:
                 continue
             finding = None

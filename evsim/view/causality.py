@@ -37,7 +37,7 @@ def causality_graph(catalogue: EventCatalogue, history: History | None = None) -
     graph: Graph = nx.DiGraph()
     lint = catalogue.lint()
     broken = {finding.where for finding in lint.findings}
-    for actor in dict.fromkeys(actor for entry in catalogue.types for actor in entry.actors):
+    for actor in dict.fromkeys(actor for entry in catalogue.types for actor in catalogue.actors(entry)):
         graph.add_node(actor, kind="actor", lane=OUTSIDE, broken=False, seen=None)
     for name in catalogue.names:
         entry = catalogue[name]

@@ -107,7 +107,7 @@ def _arrow(
     data = graph.edges[edge]
     here, there = lanes[graph.nodes[start]["lane"]], lanes[graph.nodes[end]["lane"]]
     causes = sorted(graph.predecessors(end), key=lambda cause: height[cause])
-    into = (causes.index(start) - (len(causes) - 1) / 2) * min(4.0, (HIGH - 8) / len(causes)) - OUT / 2
+    into = (causes.index(start) - (len(causes) - 1) / 2) * min(7.0, (HIGH - 6) / len(causes)) - OUT / 2
     x, y, z = here.track(way.number), height[start] + OUT, height[end] + into
     from_right = there.box_left < here.box_left
     tip = there.box_left + there.box_width + 2 if from_right else there.box_left - 2
@@ -134,6 +134,8 @@ def _box(sheet: Sheet, axes: Any, data: dict[str, Any], lane: _Lane, middle: flo
     left, top = lane.box_left, middle - HIGH / 2
     look: dict[str, Any] = {"fc": sheet.colour["paper"] if unseen else fill, "ec": sheet.colour[role], "zorder": 4}
     look |= {"lw": 1.3, "ls": DASHES["short"] if unseen or kind == "orphan" else "-"}
+    if kind == "orphan":
+        look |= {"fc": sheet.colour["paper"], "hatch": "/////"}
     if kind == "command":  # a wish points at somebody
         tip = left + lane.box_width
         corners = [(left, top), (tip - 8, top), (tip, middle), (tip - 8, top + HIGH), (left, top + HIGH)]
@@ -165,7 +167,8 @@ def _name(
         room -= 0 if apart else 12
         brush.mark(sheet, axes, [(right - 1, middle)], "X", "fault", 6)
     look |= {"style": "italic" if data["kind"] == "actor" else "normal"}
-    look |= {"bbox": {"fc": sheet.colour["paper"], "ec": "none", "pad": 1}} if apart else {}
+    halo = apart or data["kind"] == "orphan"  # on a line of its row, on a hatch
+    look |= {"bbox": {"fc": sheet.colour["paper"], "ec": "none", "pad": 1}} if halo else {}
     words = axes.text(
         left, middle, node, fontsize=8, color=sheet.colour["soft" if data["seen"] == 0 else "ink"], **look
     )
