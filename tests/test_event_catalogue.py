@@ -1,14 +1,16 @@
 """A catalogue of events: a good one is clean, every planted mistake is found, and a run is set beside its design."""
 
+import itertools
 import json
 
+import networkx as nx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
 import evsim as ev
-from evsim.design import Entity, EventCatalogue, EventType
+from evsim.design import Entity, EventCatalogue, EventType, ways
 from evsim.design import catalogue as catalogue_room
 from evsim.errors import BadScenario, UnknownName
 
@@ -400,3 +402,28 @@ def test_an_empty_history_has_seen_nothing():
     assert compared.ok
     assert compared.never_seen == shop().names
     assert not compared.seen
+
+
+# ---------------------------------------------------------------- arrows
+
+
+ARROWS = st.dictionaries(st.sampled_from("abcdef"), st.lists(st.sampled_from("abcdef"), max_size=3), max_size=6).map(
+    lambda arrows: {name: arrows.get(name, []) for name in "abcdef"}
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(ARROWS, st.sampled_from("abcdef"), st.sampled_from("abcdef"))
+def test_arrows_are_followed_as_networkx_follows_them(arrows, start, end):
+    graph = nx.DiGraph([(name, after) for name, afters in arrows.items() for after in afters])
+    graph.add_nodes_from(arrows)
+    beyond = {after for name in graph.successors(start) for after in {name} | nx.descendants(graph, name)}
+    assert ways.reached(arrows, start) == beyond
+    way = ways.shortest(arrows, start, end)
+    assert bool(way) == (end in beyond)
+    if way and start != end:
+        assert len(way) == nx.shortest_path_length(graph, start, end) + 1
+    assert all(after in arrows[before] for before, after in itertools.pairwise(way))
+    tied = [knot for knot in nx.strongly_connected_components(graph) if len(knot) > 1]
+    tied += [{name} for name in graph if graph.has_edge(name, name) and not any(name in knot for knot in tied)]
+    assert sorted(map(sorted, ways.knots(arrows))) == sorted(map(sorted, tied))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import networkx as nx
-
+from evsim.design import ways
 from evsim.design.finding import Finding
 from evsim.errors import did_you_mean
 
@@ -31,8 +29,7 @@ def causes(catalogue: EventCatalogue) -> Answers:
 def reached(catalogue: EventCatalogue) -> Answers:
     """Everything can be reached from an actor: somebody, or a clock, begins every story."""
     beginnings = [entry.type for entry in catalogue.types if catalogue.actors(entry)]
-    graph = _graph(catalogue)
-    reachable = set(beginnings).union(*(nx.descendants(graph, name) for name in beginnings))
+    reachable = {*beginnings, *ways.reached(_arrows(catalogue), *beginnings)}
     for entry in catalogue.types:
         finding = None
         if entry.type not in reachable and not entry.caused_by:
@@ -43,28 +40,20 @@ def reached(catalogue: EventCatalogue) -> Answers:
 
 def circles(catalogue: EventCatalogue) -> Answers:
     """Nothing is its own cause; a reason at one of the types excuses a circle that ends in practice."""
-    graph = _graph(catalogue)
-    inside: set[str] = set()
-    for knot in nx.strongly_connected_components(graph):
-        start = min(knot, key=catalogue.names.index)
-        if len(knot) > 1 or graph.has_edge(start, start):
-            inside |= knot
-            excused = any(entry.because for entry in catalogue.types if entry.type in knot)
-            yield "circles", None if excused else _circle(graph, start)
+    arrows = _arrows(catalogue)
+    knots = ways.knots(arrows)
+    for knot in knots:
+        excused = any(entry.because for entry in catalogue.types if entry.type in knot)
+        yield "circles", None if excused else _circle(arrows, knot[0])
     for name in catalogue.names:
-        if name not in inside:
+        if not any(name in knot for knot in knots):
             yield "circles", None
 
 
-def _circle(graph: nx.DiGraph[str], start: str) -> Finding:
-    back = min((nx.shortest_path(graph, after, start) for after in _sorted_ways(graph, start)), key=len)
-    way = " → ".join([start, *back])
+def _circle(arrows: ways.Ways, start: str) -> Finding:
+    way = " → ".join(ways.shortest(arrows, start, start))
     fix = "begin the second round with a new cause (an actor, a clock), or give because='…' if it must end"
     return Finding("circles", start, way, "a story that ends", fix)
-
-
-def _sorted_ways(graph: nx.DiGraph[str], start: str) -> Iterable[str]:
-    return [after for after in graph.successors(start) if nx.has_path(graph, after, start)]
 
 
 def answered(catalogue: EventCatalogue) -> Answers:
@@ -82,14 +71,9 @@ def answered(catalogue: EventCatalogue) -> Answers:
             yield "answered", None if needed else finding
 
 
-def _graph(catalogue: EventCatalogue) -> nx.DiGraph[str]:
-    """Types only; a cause that nobody knows is a cause still, but leads to nothing that can be followed."""
-    graph: nx.DiGraph[str] = nx.DiGraph()
-    graph.add_nodes_from(catalogue.names)
-    graph.add_edges_from(
-        (cause, entry.type) for entry in catalogue.types for cause in catalogue.causes(entry) if cause in catalogue
-    )
-    return graph
+def _arrows(catalogue: EventCatalogue) -> ways.Ways:
+    """From each type of the catalogue to its effects."""
+    return {name: [effect.type for effect in catalogue.effects(name)] for name in catalogue.names}
 
 
 RULES = (causes, reached, circles, answered)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import networkx as nx
-
 from evsim.design.finding import Finding
+from evsim.design.ways import reached
 from evsim.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -62,13 +61,13 @@ def states(catalogue: EventCatalogue) -> Answers:
 def orphans(catalogue: EventCatalogue) -> Answers:
     """Every state can be reached by events, from birth."""
     for entity in catalogue.entities.values():
-        ways = list(_ways(catalogue, entity))
-        into = {after for _, after, _ in ways}
-        graph: nx.DiGraph[str] = nx.DiGraph([(before, after) for before, after, _ in ways])
-        graph.add_nodes_from([BIRTH, *entity.states])
+        arrows: dict[str, list[str]] = {}
+        for before, after, _ in _ways(catalogue, entity):
+            arrows.setdefault(before, []).append(after)
+        into = {after for each in arrows.values() for after in each}
         alone = [state for state in entity.states if state not in into]
-        excused = set(alone).union(*(nx.descendants(graph, state) for state in alone))
-        reachable = nx.descendants(graph, BIRTH)
+        excused = reached(arrows, *alone)
+        reachable = reached(arrows, BIRTH)
         for state in entity.states:
             place, finding = f"{entity.name} {state}", None
             if state in alone:
