@@ -385,6 +385,23 @@ def test_a_missing_event_leaves_a_gap_in_every_story():
     assert "gap" in repr(compared)
 
 
+def test_a_fact_told_twice_is_no_gap():
+    """Ordering says twice that the order is paid: known already, and told apart from what is missing."""
+    twice = emits(("order.paid", PAID), ("order.paid", PAID))
+    compared = shop().compare(lived(ordering={"payment.payment.taken": twice, "order.paid": emits()}))
+    assert {(jump.again, jump.state, jump.type) for jump in compared.jumps} == {(True, "paid", "order.paid")}
+    assert "told again" in repr(compared)
+    assert "said again" in str(compared.jumps[0])
+
+
+def test_a_wrong_clock_makes_no_gap():
+    """Timestamps are somebody's clock; the order in which things happened is not read from them."""
+    skewed = ev.History()
+    for number, event in enumerate(lived().events):
+        skewed.add(ev.Event.from_dict(event.to_dict() | {"timestamp": 1000.0 - number}))
+    assert not shop().compare(skewed).jumps
+
+
 def test_causes_known_by_name_are_followed():
     """A history written from events, whose causes are names, has the same edges."""
     run = lived()

@@ -23,15 +23,19 @@ OUTSIDE = "outside"
 
 @dataclass(frozen=True)
 class Jump:
-    """An event that came in a state in which it cannot come: something before it was never told."""
+    """An event that came where it cannot come: something before it was never told, or it was told twice."""
 
     entity: str
     key: str
     state: str
     event: str
     type: str
+    again: bool = False
+    """Whether the thing was already where this event leads to."""
 
     def __str__(self) -> str:
+        if self.again:
+            return f"{self.key}: {self.type} ({self.event}) said again what was known"
         return f"{self.key}: {self.type} ({self.event}) came when it was {self.state or 'not born'}"
 
 
@@ -69,10 +73,10 @@ class Comparison:
         new = [edge for edge in self.edges_never_designed if not {*edge} & {*self.never_designed}]
         lines += [f"  ✗ never designed  {start} → {end}, seen {_times(self.edges[start, end])}" for start, end in new]
         lines += [f"  ✗ payload         {name}, {_times(times)}: {why}" for name, (times, why) in self.misfits.items()]
-        kinds = Counter((jump.entity, jump.state, jump.type) for jump in self.jumps)
+        kinds = Counter((jump.again, jump.entity, jump.state, jump.type) for jump in self.jumps)
         lines += [
-            f"  ✗ gap             {entity} {state or 'not born'}, then {name}, {_times(times)}"
-            for (entity, state, name), times in kinds.items()
+            f"  ✗ {'told again' if again else 'gap':<14}  {entity} {state or 'not born'}, then {name}, {_times(times)}"
+            for (again, entity, state, name), times in kinds.items()
         ]
         lines += [f"  · never seen      {name}" for name in self.never_seen]
         silent = [edge for edge in self.edges_never_seen if not {*edge} & {*self.never_seen}]
@@ -85,7 +89,7 @@ class Comparison:
 
 
 def compare(catalogue: EventCatalogue, history: History) -> Comparison:
-    """Set what was designed beside what was seen, in order of time."""
+    """Set what was designed beside what was seen."""
     seen, edges = observed(history)
     designed = {
         (cause if cause in catalogue or "." in cause else OUTSIDE, entry.type): None
@@ -151,7 +155,10 @@ def _misfits(catalogue: EventCatalogue, history: History) -> dict[str, tuple[int
 
 
 def _followed(catalogue: EventCatalogue, history: History) -> tuple[tuple[Jump, ...], dict[str, dict[str, int]]]:
-    """Follow every thing through its states, event by event, as somebody would who rebuilds it."""
+    """Follow every thing through its states, event by event, as somebody would who rebuilds it.
+
+    In the order in which the history came to know them: timestamps are somebody's clock.
+    """
     moving = {
         entry.type: (entity.name, entry)
         for entry in catalogue.types
@@ -159,14 +166,14 @@ def _followed(catalogue: EventCatalogue, history: History) -> tuple[tuple[Jump, 
     }
     at: dict[tuple[str, str], str] = {}
     jumps: list[Jump] = []
-    for index in np.argsort(history.table["timestamp"], kind="stable").tolist():
+    for index in range(history.event_count):
         name, entry = moving.get(history.type_of(index), ("", None))
         if entry is None:
             continue
         key = history.key_of(index) or history._reference_of(history.root_of(index)) or ""
         here = at.get((name, key), BIRTH)
         if here not in (entry.before or (BIRTH,)):
-            jumps.append(Jump(name, key, here, history.id_of(index), entry.type))
+            jumps.append(Jump(name, key, here, history.id_of(index), entry.type, here == entry.after))
         at[name, key] = entry.after
     counts = {
         name: Counter(state for (entity, _), state in at.items() if entity == name) for name in catalogue.entities
