@@ -145,6 +145,14 @@ def test_what_is_truncated_or_deleted_is_hidden_and_versions_go_on(shop):
     assert shop.verify() == 5, "the chain holds what is hidden too"
 
 
+def test_an_event_is_found_by_its_id_also_when_it_is_hidden(shop):
+    shop.append("order-1", events(1, 2))
+    shop.delete("order-1")
+    found = shop.find("shop.2")
+    assert (found.position, found.stream, found.version, found.event) == (2, "order-1", 1, event(2))
+    assert shop.find("shop.9") is None
+
+
 def test_streams_have_metadata(shop):
     assert shop.metadata("order-1") == {}
     shop.describe("order-1", {"owner": "ann"})

@@ -9,16 +9,19 @@ from __future__ import annotations
 from pathlib import Path
 
 from evsim.errors import BadFile
+from evsim.patterns.snapshot import Every, WhenCostly
 from evsim.store.files import read_cloudevents, read_jsonlines, write_cloudevents, write_jsonlines
 from evsim.store.foreign import read_eventsourcing
 from evsim.store.memory import MemoryStore
 from evsim.store.past import history_of
 from evsim.store.recorder import ANY, EXISTS, NONE, Appended, Conflict, Recorded, Store
+from evsim.store.repository import Done, Loaded, Repository
 from evsim.store.sqlite import Durability, SQLiteStore
 
 __all__ = [
-    "ANY", "EXISTS", "NONE", "Appended", "Conflict", "MemoryStore", "Recorded", "SQLiteStore", "Store", "history_of",
-    "open", "read_cloudevents", "read_eventsourcing", "read_jsonlines", "write_cloudevents", "write_jsonlines",
+    "ANY", "EXISTS", "NONE", "Appended", "Conflict", "Done", "Every", "Loaded", "MemoryStore", "Recorded",
+    "Repository", "SQLiteStore", "Store", "WhenCostly", "history_of", "open", "read_cloudevents", "read_eventsourcing",
+    "read_jsonlines", "write_cloudevents", "write_jsonlines",
 ]  # fmt: skip
 
 

@@ -117,6 +117,11 @@ class MemoryStore(Store):
             if recorded.version >= self._hidden.get(recorded.stream, 0):
                 yield recorded
 
+    def find(self, event_id: str) -> Recorded | None:
+        """The event of this id."""
+        position = self._known.get(event_id)
+        return None if position is None else self._all[position - 1][0]
+
     def version(self, stream: str) -> int:
         """The version of a stream's last event."""
         return len(self._streams.get(named(stream), ())) - 1

@@ -110,6 +110,10 @@ class Store(ABC):
         """The events of one conversation by position, whichever streams they are in."""
 
     @abstractmethod
+    def find(self, event_id: str) -> Recorded | None:
+        """The event of this id where it stands, hidden or not; None when there is none."""
+
+    @abstractmethod
     def version(self, stream: str) -> int:
         """The version of a stream's last event, -1 when it has none."""
 

@@ -177,6 +177,12 @@ class Tables(Store):
             left -= len(rows)
             here = rows[-1][column] + (-1 if backwards else 1)
 
+    def find(self, event_id: str) -> Recorded | None:
+        """The event of this id."""
+        for position, stream, version, body in self._rows(f"{_SELECT} id = ?", (event_id,)):
+            return Recorded(position, stream, version, event_of(body, position))
+        return None
+
     def version(self, stream: str) -> int:
         """The version of a stream's last event."""
         [[found]] = self._rows("select max(version) from events where stream = ?", (named(stream),))

@@ -1,0 +1,248 @@
+"""Aggregates: two ways of writing one; rebuilt from a real store, as of any time, under conflicts, with snapshots."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from accounts import ACCOUNT, Account
+from databases import new_schema, server
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evsim import BadEvent, BadScenario, Event, store
+from evsim.patterns.aggregate import Aggregate, Decider, Draft
+from evsim.patterns.handler import Reject
+from evsim.patterns.snapshot import Every, WhenCostly, best_every
+from evsim.store import Conflict, Repository
+
+
+def command(n, kind, **data):
+    return Event(f"till.{n}", kind, float(n), "till", data)
+
+
+commands = st.lists(
+    st.one_of(
+        st.builds(lambda amount: ("pay.money", {"amount": amount}), st.integers(1, 50)),
+        st.builds(lambda amount: ("withdraw.money", {"amount": amount}), st.integers(1, 50)),
+        st.just(("open.account", {"owner": "ann"})),
+    ),
+    max_size=25,
+)
+
+
+def played(kind, plan, **how):
+    """The repository after these commands, with what each of them led to."""
+    found, said = Repository(store.open(), kind, **how), []
+    for n, (name, data) in enumerate(plan):
+        try:
+            said.append([(each.type, dict(each.data)) for each in found.handle("7", command(n, name, **data)).events])
+        except Reject as problem:
+            said.append(str(problem))
+    return found, said
+
+
+# ---------------------------------------------------------------- two ways of writing one
+
+
+@settings(deadline=None)
+@given(commands)
+def test_functions_and_class_are_the_same_aggregate(plan):
+    (one, said), (other, said_too) = played(ACCOUNT, plan), played(Account, plan)
+    assert said == said_too
+    state = vars(other.load("7").state)
+    assert one.load("7").state == {name: state[name] for name in ("owner", "balance", "limit", "overdrawn")}
+
+
+def test_a_refused_command_leaves_nothing_behind():
+    class Careless(Account):
+        def withdraw_money(self, amount):
+            self.emit("money.withdrawn", amount=amount)
+            raise Reject("too late")
+
+    shop = Repository(store.open(), Careless)
+    with pytest.raises(Reject, match="too late"):
+        shop.handle("7", command(1, "withdraw.money", amount=5))
+    assert shop.load("7").version == -1
+    assert shop.load("7").state.balance == 0
+
+
+def test_what_is_unknown_is_refused_with_what_is_known():
+    shop = Repository(store.open(), ACCOUNT)
+    with pytest.raises(BadEvent, match=r"did you mean 'withdraw.money'"):
+        shop.handle("7", command(1, "withdraw.mony", amount=5))
+    with pytest.raises(BadEvent, match=r"could not apply it — did you mean 'money.paid'"):
+        Decider("a", 0, {"pay.money": lambda s, d: [("money.payed", {})]}, {"money.paid": lambda s, d: s}).decided(
+            0, Draft("pay.money", {})
+        )
+
+    class Wrong(Aggregate):
+        def pay_money(self):
+            self.emit("money.payed")
+
+    wrong = Repository(store.open(), Wrong)
+    with pytest.raises(BadEvent, match="no method when_money_payed"):
+        wrong.handle("7", command(1, "pay.money"))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Decider("a-b", 0, {}, {}), lambda: Decider("a", 0, {"money.paid": _any}, {}),
+        lambda: Decider("a", 0, {}, {"pay.money": _any}), lambda: Every(0), lambda: Every(1.5),
+        lambda: WhenCostly(0, 1), lambda: best_every(1, 0, 1), lambda: Repository(store.open(), ACCOUNT).as_of("7"),
+    ],
+)  # fmt: skip
+def test_what_makes_no_sense_is_refused(wrong):
+    with pytest.raises(BadScenario):
+        wrong()
+
+
+def _any(state, data):
+    return []
+
+
+# ---------------------------------------------------------------- history as truth
+
+
+def test_state_at_any_version_and_time_and_who_did_what_and_why():
+    shop, _ = played(ACCOUNT, [("open.account", {"owner": "ann"}), ("pay.money", {"amount": 30}),
+                               ("withdraw.money", {"amount": 10})])  # fmt: skip
+    assert [shop.as_of("7", version=n).state["balance"] for n in range(-1, 3)] == [0, 0, 30, 20]
+    assert [shop.as_of("7", at_s=at).state["balance"] for at in (0.5, 1.0, 1.9, 2.0, 99.0)] == [0, 30, 30, 20, 20]
+    trail = list(shop.trail("7"))
+    assert [line.state["balance"] for line in trail] == [0, 30, 20]
+    assert str(trail[2]).startswith(
+        "   2  2026-01-01T00:00:02.000Z  money.withdrawn {'amount': 10} by till because of till.2"
+    )
+
+
+def test_a_command_that_comes_again_leads_to_nothing_new(tmp_path):
+    with store.open(tmp_path / "bank.db") as file:
+        shop = Repository(file, ACCOUNT)
+        first = shop.handle("7", command(1, "pay.money", amount=30))
+        shop.handle("7", command(2, "withdraw.money", amount=10))
+        again = shop.handle("7", command(1, "pay.money", amount=30))
+        assert again.again
+        assert again.events == first.events
+        assert again.state["balance"] == shop.load("7").state["balance"] == 20
+        with pytest.raises(BadEvent, match="its own id"):
+            shop.handle("8", command(1, "pay.money", amount=30))
+
+
+# ---------------------------------------------------------------- conflicts
+
+
+class Rival:
+    """A store in which somebody else appends between each of our reads and appends, some times."""
+
+    def __init__(self, real, times):
+        self.real, self.left, self.rival = real, times, Repository(real, ACCOUNT)
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+    def append(self, stream, events, expected):
+        if self.left:
+            self.left -= 1
+            self.rival.handle("7", command(1000 + self.left, "pay.money", amount=1))
+        return self.real.append(stream, events, expected)
+
+
+def test_who_loses_looks_again_and_decides_anew():
+    waits = []
+    shop = Repository(Rival(store.open(), times=3), ACCOUNT)
+    done = shop.handle("7", command(1, "pay.money", amount=10), wait=waits.append)
+    assert (done.attempts, done.state["balance"], waits) == (4, 13, [1, 2, 3])
+    shop = Repository(Rival(store.open(), times=3), ACCOUNT)
+    with pytest.raises(Conflict):
+        shop.handle("7", command(1, "pay.money", amount=10), attempts=3)
+    assert shop.load("7").state["balance"] == 3, "what the others did remains"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_threads_with_a_store_each_lose_no_money(kind, tmp_path):
+    """Four writers, fifty deposits each, one account, a real database."""
+    place = (tmp_path / "bank.db", None) if kind == "sqlite" else (server().get_uri(), new_schema())
+    store.open(place[0], schema=place[1]).close()
+
+    def writer(number):
+        with store.open(place[0], schema=place[1]) as mine:
+            shop = Repository(mine, ACCOUNT, snapshots=Every(20))
+            for n in range(50):
+                shop.handle("7", command(100 * number + n, "pay.money", amount=1), attempts=1000)
+
+    threads = [threading.Thread(target=writer, args=(number,)) for number in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
+    with store.open(place[0], schema=place[1]) as mine:
+        found = Repository(mine, ACCOUNT).load("7")
+        assert (found.state["balance"], found.version) == (200, 199)
+        mine.verify()
+
+
+# ---------------------------------------------------------------- snapshots
+
+
+@settings(deadline=None)
+@given(commands, st.one_of(st.integers(1, 6).map(Every), st.sampled_from([WhenCostly(3, 1), WhenCostly(0.5, 1)])),
+       st.sampled_from([ACCOUNT, Account]))  # fmt: skip
+def test_with_snapshots_everything_is_as_without(plan, policy, kind):
+    (shop, said), (plain, said_too) = played(kind, plan, snapshots=policy), played(kind, plan)
+    assert said == said_too
+    found, all_of_it = shop.load("7"), plain.load("7")
+    assert shop.decider.plain(found.state) == plain.decider.plain(all_of_it.state)
+    assert found.version == all_of_it.version
+    assert found.replayed <= all_of_it.replayed
+    for version in range(found.version + 1):
+        one, other = shop.as_of("7", version=version).state, plain.as_of("7", version=version).state
+        assert shop.decider.plain(one) == plain.decider.plain(other)
+
+
+def test_a_snapshot_of_another_shape_is_not_used():
+    """The state gets a new field; a snapshot from before does not know it. Rebuilt from the events, it is right."""
+    file = store.open()
+    old = Repository(file, ACCOUNT, snapshots=Every(2))
+    for n in range(5):
+        old.handle("7", command(n, "pay.money", amount=10))
+    assert old.load("7").replayed < 5
+
+    def paid(state, data):
+        return state | {"balance": state["balance"] + data["amount"], "payments": state["payments"] + 1}
+
+    start = ACCOUNT.initial | {"payments": 0}
+    tables = {"decide": ACCOUNT.decide, "apply": {**ACCOUNT.apply, "money.paid": paid}}
+    new = Repository(file, Decider("account", start, **tables, version=2), snapshots=Every(2))
+    assert new.load("7") == (start | {"balance": 50, "payments": 5}, 4, 5)
+    new.handle("7", command(9, "pay.money", amount=10))
+    assert new.load("7").replayed <= 1, "a new snapshot was taken"
+    assert old.load("7").replayed == 6, "and those who still run the old code do not use it"
+    stale = Repository(file, Decider("account", start, **tables, version=1), snapshots=Every(2))
+    file.append(
+        "snapshot-account-7", Event("x.1", "snapshot.taken", 0, "account", {"version": 5, "state": ACCOUNT.initial})
+    )
+    with pytest.raises(KeyError):
+        stale.handle("7", command(10, "pay.money", amount=10)), "who forgets to count the version is punished"
+
+
+def test_one_snapshot_is_kept_and_its_stream_is_no_part_of_the_aggregates():
+    file = store.open()
+    shop = Repository(file, ACCOUNT, snapshots=Every(3))
+    for n in range(20):
+        shop.handle("7", command(n, "pay.money", amount=1))
+    assert len(list(file.read("snapshot-account-7"))) == 1
+    assert len(list(file.read_category("account"))) == 20
+
+
+def test_how_many_events_a_load_replays_and_the_best_interval():
+    """(N − 1)/2 on average (C9); w = 2 ms, five loads an event, 10 µs an event: N* = 8.94, so nine."""
+    for every in (1, 4, 9, 20):
+        shop, replayed = Repository(store.open(), ACCOUNT, snapshots=Every(every)), 0
+        for n in range(20 * every):
+            shop.handle("7", command(n, "pay.money", amount=1))
+            replayed += shop.load("7").replayed
+        assert replayed / (20 * every) == (every - 1) / 2
+    assert best_every(0.002, 5, 10e-6) == 9
+    assert best_every(0.002, 500, 1e-3) == 1
