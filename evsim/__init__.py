@@ -88,6 +88,7 @@ _ROOMS = {
     ),
     "view.plots": ("bars", "causality", "lines", "linger_curve", "snapshot_curve", "durability_price", "side_by_side"),
     "view.plots.compatibility": ("compatibility",),
+    "view.plots.store_timeline": ("store_timeline",),
     "view.figure": ("use_theme",),
     "view.linger": ("Linger", "best_linger_s"),
     "view.snapshots": ("Snapshots",),

@@ -166,6 +166,10 @@ class Repository:
         data = thaw(kept.event.data)
         return self.decider.from_plain(data["state"]), int(data["version"])
 
+    def newest_snapshot(self, name: str) -> int:
+        """The version that the newest snapshot shows, if it can be used; −1 if there is none."""
+        return self._snapshot(name)[1]
+
     def _perhaps_snapshot(self, name: str, state: Any, appended: Appended) -> None:
         if self.snapshots is None:
             return
