@@ -111,13 +111,13 @@ def _keys(graph: Graph, history: History | None) -> tuple[Key, ...]:
     glyphs: dict[str, Any] = {"command": ("bar", "flow"), "domain": ("bar", "done"), "integration": ("bar", "undo")}
     keys: list[Key] = [(*glyphs[kind], name) for kind, name in _KINDS.items() if kind in kinds]
     if "orphan" in kinds:
-        keys.append(("hatch", "fault", "state without event"))
+        keys.append(("hatch", "fault", "orphan state"))
     if history is not None and "wait" in roles:
         keys.append(("dot", "wait", "never seen"))
     if "fault" in roles:
         keys.append(("dash", "fault", "never designed" if history is not None else "against a rule"))
-    if any(_all(graph, "broken").values()):
-        keys.append(("cross", "fault", "something found" if history is None else "something is wrong"))
+    if history is None and any(_all(graph, "broken").values()):
+        keys.append(("cross", "fault", "something found"))
     return tuple(keys)
 
 

@@ -163,7 +163,7 @@ def _name(
         times = grouped(data["seen"]) if not apart else si(data["seen"])
         number = axes.text(right, middle, times, fontsize=7.5, ha="right", color=sheet.colour["soft"], **look)
         room -= 0 if apart else sheet.width_of(number) + 4
-    elif data["broken"]:
+    elif data["broken"] and data["seen"] is None and data["kind"] != "orphan":
         room -= 0 if apart else 12
         brush.mark(sheet, axes, [(right - 1, middle)], "X", "fault", 6)
     look |= {"style": "italic" if data["kind"] == "actor" else "normal"}
