@@ -7,7 +7,9 @@ from types import MappingProxyType
 
 from evsim.errors import UnknownName, did_you_mean
 from evsim.lab.accounts import withdraw, withdraw_blind
+from evsim.lab.auditing import AUDIT, AUDIT_COPIES, AUDIT_FORGETS
 from evsim.lab.handlers import HANDLERS, charge, ship
+from evsim.lab.ordering import ORDER_PROCESSING
 from evsim.lab.planted import PLANTED, SAGA, TRANSFER
 from evsim.lab.scenario import Scenario
 from evsim.laws import Constant, Exponential
@@ -23,7 +25,7 @@ from evsim.sim.publisher import Publisher
 from evsim.sim.service import Service
 
 __all__ = [
-    "CATALOG", "CHAIN", "HANDLERS", "HELLO", "INCIDENT", "ORDER_SHOP", "OUTAGE", "PAYMENT",
+    "AUDIT", "CATALOG", "CHAIN", "HANDLERS", "HELLO", "INCIDENT", "ORDER_PROCESSING", "ORDER_SHOP", "OUTAGE", "PAYMENT",
     "SAGA", "TRANSFER", "WITHDRAWALS", "WITHDRAWALS_BLIND", "about", "charge", "get", "names", "ship",
 ]  # fmt: skip
 
@@ -108,8 +110,12 @@ _ABOUT = {
     "chain": "a shop that waits for three services in a row; no log",
     "withdrawals": "three cash machines write to one account in an event store, each expecting the version it has read",
     "withdrawals-blind": "the same with a planted bug: they append whatever has come in between",
+    "audit": "everything on the bus is kept in an event store, once and in order",
+    "audit-forgets": "the same with a planted bug: it commits before it has kept anything",
+    "audit-copies": "the same with a planted bug: what it keeps has a new id each time",
     "saga": "pay, reserve, or give the money back: right, whatever crashes",
     "transfer": "money from one account to another: right, whatever crashes",
+    "order-processing": "an orchestrated saga of five steps: who has paid gets a parcel or the money back",
 } | {each.name: f"the {each.name.partition('-')[0]} with a planted bug, to be found by a search" for each in PLANTED}
 
 CATALOG: Mapping[str, Scenario] = MappingProxyType(
@@ -124,8 +130,12 @@ CATALOG: Mapping[str, Scenario] = MappingProxyType(
             CHAIN,
             WITHDRAWALS,
             WITHDRAWALS_BLIND,
+            AUDIT,
+            AUDIT_FORGETS,
+            AUDIT_COPIES,
             SAGA,
             TRANSFER,
+            ORDER_PROCESSING,
             *PLANTED,
         )
     }

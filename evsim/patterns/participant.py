@@ -16,7 +16,13 @@ from evsim.patterns.saga import Plan, Step, answer_type
 
 Handler = Callable[[Event, Any], Any]
 Act = Callable[[Event, Context], Mapping[str, Any] | str | None]
-"""What a step really does. It gives what others should know, nothing, or a word: why it is refused."""
+"""What a step really does. It gives what others should know, or nothing; or a word, why it is refused."""
+
+
+class TryAgain(str):
+    """What an act answers when it cannot be done now, and may be later: the step has failed, and nothing was done."""
+
+    __slots__ = ()
 
 
 def luck(event: Event, *about: Any) -> float:
@@ -55,7 +61,9 @@ def participant(
             answer(event, ctx, answer_type(name, "failed"))
         else:
             found = "chance" if luck(event, name, "refuses") < refuses else act(event, ctx) if act else None
-            if isinstance(found, str):
+            if isinstance(found, TryAgain):
+                answer(event, ctx, answer_type(name, "failed"), why=str(found))
+            elif isinstance(found, str):
                 ctx.state[spot] = "refused"
                 answer(event, ctx, answer_type(name, "refused"), why=found)
             else:
@@ -77,7 +85,11 @@ def participant(
             answer(event, ctx, step.undone_type)
 
     handlers: dict[str, Handler] = {name: do}
-    return handlers | ({step.undo: undo} if step.undo else {})
+    if step.undo:
+        handlers[step.undo] = undo
+    for command, handler in handlers.items():
+        handler.__name__ = command.replace(".", "_")
+    return handlers
 
 
 # -------------------------------------------------------------------- the choreographed twin

@@ -39,7 +39,8 @@ class Step(Value):
     ``do`` is the command that asks for it and ``undo`` the one that compensates. When no answer comes for ``timeout_s``
     (None: wait for ever), or the answer is a failure, it is asked again, at most ``retries`` times, after ``wait_s``
     when it failed; ``undo_retries`` is the same for the undo, and whoever fails them all is left to a human. After a
-    step that is the ``pivot`` the saga does not turn back: later steps are asked until they are done. The answers
+    step that is the ``pivot`` the saga does not turn back: later steps are asked until they are done. ``silence`` is
+    what a step that never answered is taken for: ``"unknown"``, or ``"failed"``, the classic mistake. The answers
     are ``done`` and ``undone`` (``card.charged``, ``card.refunded`` unless given), and ``charge-card.refused``,
     ``charge-card.failed`` and ``charge-card.answered`` (with ``{"answer": "done"}``, for who is asked twice).
     """
@@ -51,6 +52,7 @@ class Step(Value):
     undo_retries: int = Field(2, ge=0)
     wait_s: float = Field(0.0, ge=0)
     pivot: bool = False
+    silence: Literal["unknown", "failed"] = "unknown"
     done: str | None = None
     undone: str | None = None
     kind: Literal["step"] = "step"
@@ -297,7 +299,7 @@ class Plan(Value):
                 outcome: Any = fact.type.removeprefix("saga.")
                 return replace(state, outcome=outcome, told=state.told | {outcome})
         number = fact.data["step"]
-        leg = _moved(state.legs[number], fact.type, state.turned, bool(self.flat[number].wait_s))
+        leg = _moved(state.legs[number], fact.type, state.turned, self.flat[number])
         legs = (*state.legs[:number], leg, *state.legs[number + 1 :])
         learnt = fact.data.get("data")
         open_again = state.outcome is not None and leg.phase in {"done", "undone"}
@@ -421,8 +423,9 @@ def _is_news(leg: Leg, turned: bool, undo: bool, said: str, attempt: Any) -> boo
     return False
 
 
-def _moved(leg: Leg, what: str, turned: bool, rests: bool) -> Leg:
+def _moved(leg: Leg, what: str, turned: bool, step: Step) -> Leg:
     """Where a step stands after a fact about it."""
+    rests = bool(step.wait_s)
     match what:
         case "step.asked":
             return replace(leg, phase="asked", tries=leg.tries + 1)
@@ -437,7 +440,8 @@ def _moved(leg: Leg, what: str, turned: bool, rests: bool) -> Leg:
         case "step.expired":
             return replace(leg, phase="due")
         case "step.given_up" if leg.phase == "due":
-            return replace(leg, phase="failed" if leg.failures >= leg.tries else "unknown")
+            known = leg.failures >= leg.tries or step.silence == "failed"
+            return replace(leg, phase="failed" if known else "unknown")
         case "undo.asked":
             return replace(leg, phase="undoing", undo_tries=leg.undo_tries + 1)
         case "undo.done":

@@ -131,9 +131,8 @@ class LiveSaga(LiveConsumer):
             if decision.facts:
                 self._append(key, event, decision.facts)
                 self._states[key] = decision.state
-            cause = self.world.history.index(event.id)
             for timer in decision.timers:
-                self._set(self.world.now + timer.after_s, Alarm(key, timer, cause, self._memory))
+                self._set(self.world.now + timer.after_s, Alarm(key, timer, ctx._index, self._memory))
 
         ctx.state = Kept(ctx.state, keep)
 

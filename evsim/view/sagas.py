@@ -111,18 +111,19 @@ def _conducted(history: History, name: str, plan: Plan, at_s: float | None) -> l
     found: dict[str, Track] = {}
     if not any(what.step == "saved" for what in history.whats):
         return []
-    for record in history.of("saved", node=name, to_s=at_s):
-        event = history.event_at(history.index(str(record.event_id)))
+    rows = history.of("saved", node=name, to_s=at_s)
+    for now, index in zip(rows.time.tolist(), rows.event.tolist(), strict=True):
+        event = history.event_at(index)
         key = str(event.key if event.key is not None else event.correlation_id or event.id)
         track = found.get(key)
         decision = plan.react(track.state if track else plan.start, event.type, event.data)
         if not decision.facts:
             continue
         if track is None:
-            track = found[key] = Track(key, plan, plan.start, record.time, record.time)
+            track = found[key] = Track(key, plan, plan.start, now, now)
         for fact in decision.facts:
-            _note(track, fact, record.time)
-        track.state, track.last_s = decision.state, record.time
+            _note(track, fact, now)
+        track.state, track.last_s = decision.state, now
     return list(found.values())
 
 
@@ -153,30 +154,30 @@ def _danced(history: History, plan: Plan, at_s: float | None) -> list[Track]:
     done = {step.done_type: (n, False) for n, step in enumerate(plan.flat)}
     done |= {step.undone_type: (n, True) for n, step in enumerate(plan.flat) if step.undo}
     refused = {answer_type(step.do, "refused"): n for n, step in enumerate(plan.flat)}
-    for record in history.of("published", to_s=at_s):
-        index = history.index(str(record.event_id))
-        type_, key = history.type_of(index), history.key_of(index) or str(record.event_id)
+    rows = history.of("published", to_s=at_s)
+    for now, index in zip(rows.time.tolist(), rows.event.tolist(), strict=True):
+        type_, key = history.type_of(index), history.key_of(index) or history.id_of(index)
         track = found.get(key)
         if track is None:
             if type_ == plan.starts_on:
                 began = plan.rebuild([Fact("saga.begun", {"data": {}})])
-                found[key] = Track(key, plan, began, record.time, record.time)
+                found[key] = Track(key, plan, began, now, now)
             continue
         if type_ in refused:
-            track.turned_s = record.time if track.turned_s is None else track.turned_s
-            track.spans.append(Span(refused[type_], False, 1, track.last_s, record.time, "refused"))
+            track.turned_s = now if track.turned_s is None else track.turned_s
+            track.spans.append(Span(refused[type_], False, 1, track.last_s, now, "refused"))
             facts = [Fact("step.refused", {"step": refused[type_]})]
             facts += [] if track.state.turned else [Fact("saga.turned", {})]
         elif type_ in done:
             step, undo = done[type_]
-            track.spans.append(Span(step, undo, 1, track.last_s, record.time, "done"))
+            track.spans.append(Span(step, undo, 1, track.last_s, now, "done"))
             facts = [Fact("undo.done" if undo else "step.done", {"step": step})]
         else:
             continue
-        track.state, track.last_s = plan.rebuild_from(track.state, facts), record.time
+        track.state, track.last_s = plan.rebuild_from(track.state, facts), now
         ended = _ended(track)
         if ended is not None:
-            track.state, track.ended_s = plan.apply(track.state, Fact(f"saga.{ended}", {})), record.time
+            track.state, track.ended_s = plan.apply(track.state, Fact(f"saga.{ended}", {})), now
     return list(found.values())
 
 
@@ -186,6 +187,13 @@ def _ended(track: Track) -> str | None:
         return "completed"
     turned = track.state.turned and not any(leg.phase == "done" and step.undo for step, leg in legs)
     return "compensated" if turned else None
+
+
+def waiting_keys(history: History) -> set[str]:
+    """The keys of the sagas that will wake up by themselves, for a timer of theirs is running."""
+    if not any(isinstance(part.get("saga"), Mapping) for part in history.parts.values()):
+        return set()
+    return {track.key for track in tracks(history) if track.plan.waiting(track.state)}
 
 
 # -------------------------------------------------------------------- those that get nowhere
@@ -232,7 +240,8 @@ class NoStuck:
     def judge(self, history: History) -> Verdict:
         """VIOLATED with the saga that has been silent for longest."""
         name = f"no saga is silent for {self.silent_s:g} s before it ends"
-        all_ = tracks(history, self.saga, self.plan)
+        conducted = any(isinstance(part.get("saga"), Mapping) for part in history.parts.values())
+        all_ = tracks(history, self.saga, self.plan) if conducted or self.plan is not None else []
         if not all_:
             return Verdict("unknown", name, ("no saga has begun",))
         stuck = stuck_sagas(history, self.silent_s, saga=self.saga, plan=self.plan)

@@ -13,6 +13,7 @@ from evsim.view.effects import labels_of
 from evsim.view.keys import Keys
 from evsim.view.ledger import Ledger, Whole, is_partition
 from evsim.view.promises import busy_keys
+from evsim.view.sagas import waiting_keys
 from evsim.view.verdict import Verdict, joined, others
 
 
@@ -38,7 +39,7 @@ class AllOrNothing:
                   for each, (_, mine) in found.items()}  # fmt: skip
         net = np.stack([counts[e] - (counts[self.undo[e]] if e in self.undo else 0) for e in self.do])
         half = np.flatnonzero((net < 0).any(axis=0) | (net.min(axis=0) != net.max(axis=0)))
-        busy = busy_keys(history) | _in_hand(ledger, keys)
+        busy = busy_keys(history) | _in_hand(ledger, keys) | waiting_keys(history)
         wrong = [spot for spot in half.tolist() if keys.text(int(labels[spot])) not in busy]
         waits = len(half) - len(wrong)
         if not wrong:

@@ -174,18 +174,19 @@ def _row(sheet: Sheet, axes: Any, track: Track, number: int, pixel: float) -> No
         axes.text(6 / pixel, number, "never started", style="italic", va="center", fontsize=8.5,
                   color=sheet.colour["soft"])  # fmt: skip
         return
-    began, before = track.began_s, None
+    began, before = track.began_s, -1.0
     step = track.plan.flat[number]
     for span in mine:
         start, stop = span.start_s - began, (span.end_s if span.end_s is not None else track.last_s) - began
-        if before is not None and start > before:
+        if 0 <= before < start:
             axes.plot([before, start], [number, number], ls=(0, (1, 1.6)), lw=2, color=sheet.colour["wait"], zorder=2)
         before = stop
         name = str(step.undo) if span.undo else step.do
         if span.how == "done":
             if span.step in track.late and not span.undo and start == stop:
                 sheet.tag(axes, (stop, number), "done after all", move=(-6, 0), fontsize=8.5, ha="right")
-            _bar(sheet, axes, (start, max(stop, start + 3 / pixel)), number, span, name.partition(".")[0], pixel)
+            word = name.partition(".")[0] if span is mine[-1] or not span.undo else ""
+            _bar(sheet, axes, (start, max(stop, start + 3 / pixel)), number, span, word, pixel)
             continue
         given_up = [each for each in mine if each.undo is span.undo and each.how not in {"done", "open"}]
         last = span is given_up[-1] if given_up else False
@@ -198,7 +199,8 @@ def _row(sheet: Sheet, axes: Any, track: Track, number: int, pixel: float) -> No
         if final:
             brush.mark(sheet, axes, [(stop, number)], "X", "fault", 8)
             told = {"refused": "refused", "failed": "failed", "expired": "no answer"}.get(span.how, span.how)
-            if stop * pixel < RIGHT - LEFT - 90:
+            following = [each.start_s - began for each in mine if each.start_s >= span.start_s and each is not span]
+            if (min(following, default=RIGHT / pixel) - stop) * pixel > 90 and stop * pixel < RIGHT - LEFT - 90:
                 sheet.tag(axes, (stop, number), told, move=(10, 0), fontsize=8.5)
 
 
