@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from accounts import ACCOUNT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shops import ids
@@ -554,6 +555,29 @@ def test_it_is_drawn_and_explained():
     assert "meets a conflict" in run.timeline("bank.2").caption
     assert "store loses accounts:bank.1" in run.timeline("accounts:bank.1").caption
     assert run.summary()["lost"] == 4
+
+
+def test_a_decider_decides_in_a_handler():
+    """Read, fold, decide, append: what is refused is rejected, and put aside by the queue."""
+
+    async def obey(event, ctx):
+        seen = await ctx.read("store", "account-7")
+        state = ACCOUNT.state_of(each.event for each in seen)
+        await ctx.append("store", "account-7", ACCOUNT.decided(state, event), seen.version)
+
+    world = till(
+        Publisher("boss", to="commands", gap_s=Constant(0.5), count=1, type="pay.money", data={"amount": 100}),
+        Publisher("bank", to="commands", gap_s=Constant(1.0), count=4, type="withdraw.money", data={"amount": 30}),
+        Queue("commands", dead_letter="aside"),
+        Queue("aside"),
+        Consumer("accounts", of="commands", on={"pay.money": obey, "withdraw.money": obey}),
+        EventStore("store"),
+    )
+    events = [each.event for each in world.live["store"].store.read("account-7")]
+    assert [event.type for event in events] == ["money.paid", *3 * ["money.withdrawn"]]
+    assert ACCOUNT.state_of(events)["balance"] == 10
+    assert ids(world.history, "rejected") == ["bank.4"]
+    assert ids(world.history, "stored", node="aside") == ["bank.4"]
 
 
 # ---------------------------------------------------------------- in the catalogue

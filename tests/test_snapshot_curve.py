@@ -10,6 +10,7 @@ from test_figures import assert_tidy
 from evsim.errors import BadScenario
 from evsim.lab.durability import append_times
 from evsim.lab.scenario import Scenario
+from evsim.patterns.snapshot import best_every
 from evsim.sim.broker.log import Log
 from evsim.sim.consumer import Consumer
 from evsim.sim.event_store import EventStore
@@ -63,7 +64,7 @@ def test_the_cost_of_an_event_is_what_the_formula_says(every):
 def test_the_best_interval_is_a_square_root():
     law = Snapshots(WRITE_S, LOADS, EVENT_S)
     assert law.best == pytest.approx(8.94, abs=0.005)
-    assert law.best_every == 9 == min(range(1, 1000), key=law.cost_s)
+    assert law.best_every == best_every(WRITE_S, LOADS, EVENT_S) == 9 == min(range(1, 1000), key=law.cost_s)
     low, high = law.near(0.1)
     assert {every for every in range(1, 1000) if law.cost_s(every) <= 1.1 * law.cost_s(9)} == set(range(low, high + 1))
     assert Snapshots(1e-6, 1000, 1.0).best_every == 1

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from evsim.errors import BadScenario
+from evsim.patterns.snapshot import best_every
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,7 @@ class Snapshots:
     @property
     def best_every(self) -> int:
         """The best whole number of events between two snapshots."""
-        low = max(1, math.floor(self.best))
-        return min(low, low + 1, key=self.cost_s)
+        return best_every(self.write_s, self.loads, self.event_s)
 
     def near(self, share: float = 0.1) -> tuple[int, int]:
         """From which to which interval the cost is at most this share above the least."""
