@@ -8,8 +8,8 @@ from typing import Any
 
 from evsim.event import Event
 from evsim.lab.accounts import ACCOUNT_HANDLERS
-from evsim.lab.order_steps import ORDER_HANDLERS
 from evsim.lab.audit_steps import AUDIT_HANDLERS
+from evsim.lab.order_steps import ORDER_HANDLERS
 from evsim.lab.stories import PLANTED_HANDLERS
 from evsim.patterns.handler import Context
 
