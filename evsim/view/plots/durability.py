@@ -76,7 +76,7 @@ def _draw(sheet: Sheet, spreads: Mapping[str, tuple[float, float, float]], lost:
 
     bottom = TOP + ROW * len(spreads)
     axes = sheet.axes(LEFT, TOP, RIGHT, bottom, grid="x")
-    least = 0.5 * min(mean for mean, *_ in spreads.values())
+    least = 10 ** math.floor(math.log10(0.9 * min(mean for mean, *_ in spreads.values())))
     most = 4 * max(high for *_, high in spreads.values())
     axes.set_xscale("log")
     axes.set_xlim(least, most)
