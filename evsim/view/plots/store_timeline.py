@@ -37,7 +37,7 @@ def store_timeline(
     numbers = [float(value(line.state)) for line in shown] if value is not None else []
     claim = f"A load of {stream} replays {grouped(replayed)} of {count(len(trail), 'event')}"
     facts = {
-        "events": f"{grouped(len(trail))}, from {to_rfc3339(trail[0].event.timestamp)}",
+        "events": f"{grouped(len(trail))}, from {to_rfc3339(round(trail[0].event.timestamp, 3))}",
         "snapshot": f"at version {kept}" if kept >= 0 else "none",
         "replayed": f"versions {kept + 1} to {trail[-1].version}" if replayed else "nothing",
     }
