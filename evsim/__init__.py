@@ -54,6 +54,7 @@ _ROOMS = {
     "sim.broker.stream": ("Stream",),
     "sim.broker.webhook": ("Webhook", "Replay"),
     "patterns.webhooks": ("Gone",),
+    "patterns.inbox": ("Inbox",),
     "patterns.aggregate": ("Aggregate", "Decider"),
     "design": ("EventCatalogue", "EventType", "Entity"),
     "sim.consumer": ("Consumer", "Timed", "Durable", "Share"),

@@ -10,6 +10,7 @@ from pydantic import Field
 from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration
 from evsim.patterns.breaker import RateLimit
+from evsim.patterns.inbox import Inbox
 from evsim.patterns.retry import Retry
 from evsim.sim.broker.log import LiveLog
 from evsim.sim.calling import Calling
@@ -64,11 +65,13 @@ class Consumer(Part):
     """A consumer group: ``Consumer("billing", of="orders", members=4, service_s=Exponential(0.03))``.
 
     ``service_s`` is the time that the handling of one event takes; ``on`` maps event types to handlers ``(event,
-    ctx)``, other types are skipped. ``types`` lets a consumer without handlers do the same. ``commit`` says when the
-    position is acknowledged: ``"after"`` each event (at least once), ``"before"`` a batch is handled (at most once),
-    after each ``"batch"``, or ``Timed(every_s)``. ``prefetch`` is the most events that one fetch brings (Kafka's
-    ``max.poll.records``). A member that is silent for ``session_timeout_s`` (Kafka: 45 s) loses its partitions, which
-    are handed over after ``rebalance_s``. ``turnaround_s`` is the time from an acknowledgement to the next fetch.
+    ctx)``, other types are skipped. ``types`` lets a consumer without handlers do the same. ``commit`` says when
+    the position is acknowledged: ``"after"`` each event (at least once), ``"before"`` a batch is handled (at most
+    once), after each ``"batch"``, or ``Timed(every_s)``. With an ``inbox`` it does not do again what it has done;
+    an ``outbox`` is written with the state and sent after it. ``prefetch`` is the most events that one fetch brings
+    (Kafka's ``max.poll.records``). A member that is silent for ``session_timeout_s`` (Kafka: 45 s) loses its
+    partitions, which are handed over after ``rebalance_s``. ``turnaround_s`` is the time from an acknowledgement to
+    the next fetch.
     ``context`` names the bounded context that the consumer belongs to. What handlers emit goes to ``to``, which is
     ``of`` when not given; what they fail on is tried again as ``retry`` says, and then goes to ``dead_letter``. With
     ``delay_s`` nothing is handled before it has lain for so long since it was published, or put into a retry topic.
@@ -104,7 +107,7 @@ class Consumer(Part):
     turnaround_s: Duration = Constant(0.0)
     auto_offset_reset: Literal["latest", "earliest"] = "latest"
     to: str | None = None
-    inbox: bool = False
+    inbox: bool | Inbox = False
     outbox: bool = False
     retry: Retry | None = None
     delay_s: float = Field(0.0, ge=0)

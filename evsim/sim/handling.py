@@ -14,6 +14,7 @@ from evsim.event import Event, freeze
 from evsim.names import split_id, split_key
 from evsim.patterns.breaker import LiveRateLimit
 from evsim.patterns.handler import Ask, Call, Reject, Sleep
+from evsim.patterns.inbox import Inbox
 from evsim.sim.calling import Caller, Calling
 from evsim.sim.envelopes import writer
 from evsim.sim.event_store import Appending, LiveEventStore, Reading
@@ -43,6 +44,7 @@ class UnknownVersion(Exception):
 
 
 _OWN_KEY: Any = object()
+_PLAIN_INBOX = Inbox()
 _SCALARS = (str, int, float, bool, type(None))
 
 
@@ -179,6 +181,7 @@ class Handling:
         self._limit = None if value.rate_limit is None else LiveRateLimit(value.rate_limit)
         self.away = world.away.setdefault(getattr(value, "group_name", value.name), {})
         """The keys of which events wait in a retry topic, and which events: the group knows it, whoever dies."""
+        self._inbox = value.inbox if isinstance(value.inbox, Inbox) else _PLAIN_INBOX
         self._turns: dict[Member, tuple[int, int]] = {}
 
     # ---------------------------------------------------------------- before
@@ -189,7 +192,21 @@ class Handling:
         if not self.value.takes(history.type_of(event)):
             return True
         member.count_attempt()
-        return self.value.inbox and history.id_of(event) in self.group.inbox
+        if not self.value.inbox:
+            return False
+        if self._in_inbox(event):
+            return True
+        if self._inbox.written == "before":
+            self.group.inbox.add(self._inbox_key(event))
+        return False
+
+    def _inbox_key(self, event: int) -> str:
+        """What the inbox remembers of an event."""
+        history = self.world.history
+        return history.id_of(event) if self._inbox.key == "id" else self._inbox.key_of(history.event_at(event))
+
+    def _in_inbox(self, event: int) -> bool:
+        return self._inbox_key(event) in self.group.inbox
 
     def _age_s(self, event: int) -> float:
         """For how long this event has lain, since it was published or put aside."""
@@ -214,7 +231,7 @@ class Handling:
     def _is_known(self, event: int) -> bool:
         """Whether nothing will be done for this event, so that it needs no turn."""
         history, value = self.world.history, self.value
-        return not value.takes(history.type_of(event)) or (value.inbox and history.id_of(event) in self.group.inbox)
+        return not value.takes(history.type_of(event)) or (bool(value.inbox) and self._in_inbox(event))
 
     def dismisses(self, member: Member, event: int) -> bool:
         """Whether the event is not handled here: it follows its key into the retry topic, or has waited too long."""
@@ -260,6 +277,8 @@ class Handling:
 
     def begin(self, member: Member, index: int) -> None:
         """Call the handler; one that is ``async`` is stepped on simulated time."""
+        if self._was_done_meanwhile(member, index):
+            return
         if self.poisons and any(poison.spoils(index) for poison in self.poisons):
             self._failed(member, index, PoisonEvent("the event is poison"))
             return
@@ -417,11 +436,13 @@ class Handling:
         record(now, cursor.handled, index, offset)
         if member.traps and member.trapped("handled", index):
             return
+        if self._was_done_meanwhile(member, index):
+            return
         if self.away:
             self._settle(index)
         context.state.save(group.disk)
-        if self.value.inbox:
-            group.inbox.add(context.event.id)
+        if self._writes_inbox("with"):
+            group.inbox.add(self._inbox_key(index))
         events: list[int] = []
         if self.value.outbox:
             group.outbox.extend(self._new_event(index, *emitted) for emitted in context.emitted)
@@ -433,10 +454,25 @@ class Handling:
         else:
             events = [self._new_event(index, *emitted) for emitted in context.emitted]
         self._publish(member, events)
+        if self._writes_inbox("after"):
+            group.inbox.add(self._inbox_key(index))
         record(now, cursor.sent, index, offset)
         if member.traps and member.trapped("sent", index):
             return
         member.finish()
+
+    def _writes_inbox(self, when: str) -> bool:
+        return bool(self.value.inbox) and self._inbox.written == when
+
+    def _was_done_meanwhile(self, member: Member, index: int) -> bool:
+        """Whether another member has done the same while this one was at work; its unique key turns this one away."""
+        inbox = self._inbox
+        if not self.value.inbox or not inbox.unique or inbox.written != "with" or not self._in_inbox(index):
+            return False
+        cursor = member.cursor
+        self.world.record(self.world.now, cursor.skipped, index, cursor.position)
+        member.finish()
+        return True
 
     def relay(self, member: Member) -> None:
         """Send what the outbox holds and mark it as sent."""

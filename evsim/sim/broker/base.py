@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
+from evsim.patterns.inbox import Inbox, Memory
 from evsim.value import Value
 
 if TYPE_CHECKING:
@@ -116,7 +117,8 @@ class Shared:
     def __init__(self, world: World, value: Consumer) -> None:
         self.world, self.value = world, value
         self.disk: dict[str, Any] = {}
-        self.inbox: set[str] = set()
+        inbox = getattr(value, "inbox", None)
+        self.inbox: Any = Memory(inbox, lambda: world.now) if isinstance(inbox, Inbox) else set()
         self.outbox: list[int] = []
         self.attempts: dict[tuple[int, int], int] = {}
         self.watchers: dict[int, Any] = {}
