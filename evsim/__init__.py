@@ -56,6 +56,8 @@ _ROOMS = {
     "patterns.webhooks": ("Gone",),
     "patterns.inbox": ("Inbox",),
     "patterns.aggregate": ("Aggregate", "Decider"),
+    "patterns.commands": ("CommandBus",),
+    "patterns.projection": ("BlueGreen", "ReadModel", "catch_up"),
     "design": ("EventCatalogue", "EventType", "Entity"),
     "sim.consumer": ("Consumer", "Timed", "Durable", "Share"),
     "sim.router": ("Router", "Wiretap"),

@@ -1,0 +1,147 @@
+"""Commands are checked before they are handled, and by exactly one."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import BaseModel, Field
+
+from evsim import Decider, Event, store
+from evsim.errors import BadEvent, BadScenario, UnknownName
+from evsim.patterns.commands import CommandBus
+from evsim.patterns.handler import Reject
+
+
+class WithdrawMoney(BaseModel):
+    account: str
+    amount: int = Field(gt=0)
+
+
+class DepositMoney(BaseModel):
+    account: str
+    amount: int = Field(gt=0)
+
+
+class CloseAccount(BaseModel):
+    account: str
+
+
+def withdraw(balance, data):
+    if balance < data["amount"]:
+        raise Reject(f"only {balance} there")
+    return [("money.withdrawn", {"amount": data["amount"]})]
+
+
+ACCOUNT = Decider(
+    "account",
+    0,
+    decide={
+        "withdraw.money": withdraw,
+        "deposit.money": lambda _, data: [("money.deposited", {"amount": data["amount"]})],
+    },
+    apply={
+        "money.withdrawn": lambda balance, data: balance - data["amount"],
+        "money.deposited": lambda balance, data: balance + data["amount"],
+    },
+)
+
+
+def bank():
+    kept = store.open()
+    accounts, bus = store.Repository(kept, ACCOUNT), CommandBus()
+    bus.route("withdraw.money", WithdrawMoney, to=accounts, by="account")
+    bus.route("deposit.money", DepositMoney, to=accounts, by="account")
+    return kept, accounts, bus
+
+
+def wish(number, kind, **data):
+    return Event(f"wish.{number}", kind, float(number), "atm", data)
+
+
+def test_a_command_goes_to_the_aggregate_that_it_names():
+    kept, accounts, bus = bank()
+    bus.send(wish(1, "deposit.money", account="7", amount=50))
+    done = bus.send(wish(2, "withdraw.money", account="7", amount=20))
+    assert (done.state, done.version, accounts.load("7").state) == (30, 1, 30)
+    assert [each.event.type for each in kept.read("account-7")] == ["money.deposited", "money.withdrawn"]
+
+
+def test_a_command_that_comes_again_changes_nothing():
+    kept, accounts, bus = bank()
+    for _ in range(3):
+        done = bus.send(wish(1, "deposit.money", account="7", amount=50))
+    assert done.again
+    assert (accounts.load("7").state, kept.position) == (50, 1)
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        ({"account": "7", "amount": 0}, "amount"),
+        ({"account": "7"}, "amount"),
+        ({"account": "7", "amount": "much"}, "amount"),
+    ],
+)
+def test_a_command_that_breaks_its_model_is_refused_in_one_sentence(data, word):
+    kept, _, bus = bank()
+    with pytest.raises(BadEvent, match=word) as refused:
+        bus.send(wish(1, "withdraw.money", **data))
+    assert "\n" not in str(refused.value)
+    assert "WithdrawMoney" in str(refused.value)
+    assert kept.position == 0
+
+
+def test_an_unknown_command_names_the_one_probably_meant():
+    _, _, bus = bank()
+    with pytest.raises(UnknownName, match=r"did you mean 'withdraw\.money'"):
+        bus.send(wish(1, "withdraw.many", account="7", amount=1))
+
+
+def test_a_second_handler_is_refused():
+    *_, bus = bank()
+    with pytest.raises(BadScenario, match="handled by the repository") as refused:
+        bus.register("withdraw.money", WithdrawMoney, print)
+    assert "\n" not in str(refused.value)
+    assert bus.types == ("withdraw.money", "deposit.money")
+
+
+def test_a_refused_wish_leaves_the_store_alone():
+    kept, _, bus = bank()
+    with pytest.raises(Reject):
+        bus.send(wish(1, "withdraw.money", account="7", amount=1))
+    assert kept.position == 0
+
+
+def test_an_object_of_the_model_is_a_command_too():
+    _, accounts, bus = bank()
+    bus.send(bus.event(DepositMoney(account="7", amount=5), "wish.1"))
+    assert accounts.load("7").state == 5
+    with pytest.raises(UnknownName, match="CloseAccount"):
+        bus.event(CloseAccount(account="7"), "wish.2")
+
+
+def test_a_plain_function_handles_as_well():
+    bus, seen = CommandBus(), []
+
+    @bus.handles("deposit.money", DepositMoney)
+    def note(command, event):
+        seen.append((command.amount, event.id))
+        return "noted"
+
+    assert bus.send(wish(1, "deposit.money", account="7", amount=5)) == "noted"
+    assert seen == [(5, "wish.1")]
+
+
+@pytest.mark.parametrize(
+    ("how", "word"),
+    [
+        (lambda bus: bus.register("money.deposited", DepositMoney, print), "no command"),
+        (lambda bus: bus.register("give.money", dict, print), "no pydantic model"),
+        (lambda bus: bus.register("give.money", DepositMoney, print), "stands for"),
+        (lambda bus: bus.route("give.money", WithdrawMoney, to=None, by="acount"), "did you mean 'account'"),
+    ],
+)
+def test_mistakes_are_said_in_one_sentence(how, word):
+    _, _, bus = bank()
+    with pytest.raises(BadScenario, match=word) as refused:
+        how(bus)
+    assert "\n" not in str(refused.value)
