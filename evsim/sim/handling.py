@@ -21,6 +21,7 @@ from evsim.sim.event_store import Appending, LiveEventStore, Reading
 from evsim.sim.outlet import Outlet
 from evsim.sim.retrying import Retrying
 from evsim.sim.rules import broken_rules
+from evsim.sim.service import LiveService
 from evsim.store import ANY, Appended
 from evsim.store.recorder import Expected
 
@@ -347,7 +348,8 @@ class Handling:
         if isinstance(wish, Sleep):
             self.world.call_in(max(0.0, wish.seconds), go_on)
         elif isinstance(wish, Call):
-            self._caller(member, wish.service).ask(index, go_on)
+            data = wish.data if isinstance(self.world.find(wish.service), LiveService) else None
+            self._caller(member, wish.service).ask(index, go_on, data)
         elif isinstance(wish, Ask):
             self._event_store(wish.store)
             self._caller(member, wish.store).ask(index, go_on, wish.wish)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
 from evsim.laws import Constant, Duration
 from evsim.patterns.handler import Unavailable
+from evsim.patterns.inbox import Inbox, Memory
 from evsim.sim.node import Node
 from evsim.sim.part import SERVICES, Part
 
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
     from evsim.sim.world import World
 
 Reply = Callable[[Any], None]
+
+
+class Question(NamedTuple):
+    """What somebody asks a service, and who is to hear the answer."""
+
+    event: int
+    caller: str
+    reply: Reply
+    data: Mapping[str, Any]
+
+    @property
+    def key(self) -> str | None:
+        """Its idempotency key."""
+        key = self.data.get("idempotency_key")
+        return None if key is None else str(key)
 
 
 class Service(Part):
@@ -29,6 +45,11 @@ class Service(Part):
     It serves any number of callers side by side, or ``workers`` at a time; the others stand in line, first come first
     served. Above ``room`` in line it refuses at once (load shedding), and with ``patience_s`` it does not begin what
     has stood in line for longer: nobody waits for that answer any more.
+
+    With an ``effect`` it is an outside service that does something, such as ``"card charged"``, when its work is done,
+    whether the one who asked still waits or not. What is asked with an ``idempotency_key`` in the data of ``ctx.call``
+    is done once in ``idempotency_s`` (Stripe keeps keys for 24 hours; None: it knows no keys): who asks again is given
+    the same answer, and who asks while the first is at work is refused.
     """
 
     name: str
@@ -38,6 +59,8 @@ class Service(Part):
     workers: int | None = Field(None, ge=1)
     room: int | None = Field(None, ge=0)
     patience_s: float | None = Field(None, gt=0)
+    effect: str | None = None
+    idempotency_s: float | None = Field(None, gt=0)
     kind: Literal["service"] = "service"
     refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"calls": SERVICES}
 
@@ -46,6 +69,8 @@ class Service(Part):
         yield from super().check(parts)
         if self.workers is None and (self.room is not None or self.patience_s is not None):
             yield f"{self.title}: 'room' and 'patience_s' are about the line before its workers; give workers=… too"
+        if self.effect is None and self.idempotency_s is not None:
+            yield f"{self.title}: 'idempotency_s' is for a service that does something; give effect=… too"
         if self.name in reach(self, parts):
             yield f"{self.title}: calls itself in a circle, and would never answer; remove one of the calls"
 
@@ -78,21 +103,22 @@ class LiveService(Node):
         self.value = value
         self._service = world.draws(f"{value.name} service", value.service_s)
         self._luck = world.chance.uniforms(f"{value.name} availability")
-        self._waiting: dict[int, tuple[int, str, Reply]] = {}
-        self._line: deque[tuple[float, tuple[int, str, Reply]]] = deque()
+        self._waiting: dict[int, Question] = {}
+        self._line: deque[tuple[float, Question]] = deque()
+        self._keys = Memory(Inbox(ttl_s=value.idempotency_s), lambda: world.now)
         self._asked = 0
         self._frozen_at = 0.0
         self._due: dict[int, float] = {}
         world.live[value.name] = self
 
-    def ask(self, event: int, caller: str, reply: Reply) -> None:
+    def ask(self, event: int, caller: str, reply: Reply, data: Mapping[str, Any] | None = None) -> None:
         """Ask about an event; ``reply`` gets True, or an ``Unavailable``, over the links there and back."""
-        question = (event, caller, reply)
+        question = Question(event, caller, reply, data or {})
         if not self.world.link(caller, self.name).send(self._asked_by, question, event):
             self.world.call_in(0.0, reply, Unavailable(f"{self.name} could not be reached"))
 
-    def _asked_by(self, question: tuple[int, str, Reply]) -> None:
-        event, caller, _ = question
+    def _asked_by(self, question: Question) -> None:
+        event, caller = question[:2]
         if self.frozen:
             self.hold(self._asked_by, question)
             return
@@ -101,12 +127,38 @@ class LiveService(Node):
             self._note("refused", caller, event)
             self._answer(question, Unavailable(f"{self.name} is not available"))
             return
+        if self._knows(question):
+            return
         if self.value.workers is not None and len(self._waiting) >= self.value.workers:
             self._stand_in_line(question)
             return
         self._begin(question)
 
-    def _stand_in_line(self, question: tuple[int, str, Reply]) -> None:
+    def _knows(self, question: Question) -> bool:
+        """Whether the same was asked before: what was done is not done again, what is being done is not begun."""
+        if self.value.idempotency_s is None or question.key is None:
+            return False
+        if question.key in self._keys:
+            self._note("deduplicated", question.caller, question.event)
+            self._answer(question, True)
+            return True
+        if any(each.key == question.key for each in [*self._waiting.values(), *(each for _, each in self._line)]):
+            self._note("refused", question.caller, question.event)
+            self._answer(question, Unavailable(f"{self.name} is at work on {question.key!r}"))
+            return True
+        return False
+
+    def _act(self, question: Question) -> None:
+        """The work is done: what it does in the world happens now, and its key is known from now on."""
+        if self.value.effect is None:
+            return
+        if question.key is not None:
+            self._keys.add(question.key)
+        note = self.world.history.note(**question.data) if question.data else -1
+        code = self.world.history.code("effect", self.name, self.value.effect)
+        self.world.record(self.world.now, code, question.event, note)
+
+    def _stand_in_line(self, question: Question) -> None:
         room = self.value.room
         if room is None or len(self._line) < room:
             self._line.append((self.world.now, question))
@@ -124,8 +176,8 @@ class LiveService(Node):
                 self._note("refused", question[1], question[0])
                 self._answer(question, Unavailable(f"{self.name} came to it too late"))
 
-    def _begin(self, question: tuple[int, str, Reply]) -> None:
-        event, caller, _ = question
+    def _begin(self, question: Question) -> None:
+        event, caller = question[:2]
         self._asked += 1
         self._waiting[self._asked] = question
         self._note("called", caller, event)
@@ -147,6 +199,7 @@ class LiveService(Node):
         if asked == len(self.value.calls):
             question = self._waiting.pop(ticket)
             del self._due[ticket]
+            self._act(question)
             self._note("answered", question[1], event)
             self._answer(question, True)
             self._next()
@@ -168,8 +221,8 @@ class LiveService(Node):
             self._answer(question, Unavailable(f"{self.name} failed: {problem}"))
             self._next()
 
-    def _answer(self, question: tuple[int, str, Reply], answer: Any) -> None:
-        event, caller, reply = question
+    def _answer(self, question: Question, answer: Any) -> None:
+        event, caller, reply = question[:3]
         if not self.world.link(self.name, caller).send(reply, answer, event):
             self.world.call_in(0.0, reply, Unavailable(f"the answer of {self.name} was lost"))
 
