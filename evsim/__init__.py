@@ -62,10 +62,13 @@ _ROOMS = {
     "sim.consumer": ("Consumer", "Timed", "Durable", "Share"),
     "sim.router": ("Router", "Wiretap"),
     "sim.resequencer": ("Resequencer",),
+    "sim.relay": ("Relay",),
     "sim.cache": ("Cache",),
     "sim.service": ("Service",),
     "sim.event_store": ("EventStore",),
     "sim.saga": ("Saga",),
+    "sim.projection": ("Projection",),
+    "sim.clients": ("Clients",),
     "patterns.saga": ("Step", "Plan"),
     "patterns.participant": ("participant", "choreographed"),
     "sim.network": ("Link",),
@@ -83,13 +86,16 @@ _ROOMS = {
     "view.checks": ("at_most_once", "at_least_once", "exactly_once", "in_order_by_key", "nothing_lost", "every"),
     "view.conservation": ("conserved",),
     "view.stories": ("all_or_nothing",),
-    "view.sagas": ("no_stuck_sagas", "stuck_sagas", "saga_numbers"),
+    "view.sagas": ("no_stuck_sagas", "stuck_sagas", "saga_numbers", "tracks"),
     "view.promises": ("recovers_within", "nothing_stuck", "conserves", "one_owner", "no_poll_skip", "in_time"),
     "view.anomalies": (
         "no_lost_writes", "no_duplicates", "nothing_unexpected", "monotonic_polls", "in_causal_order", "converges",
         "schema_readable",
     ),
-    "view.plots": ("bars", "causality", "lines", "linger_curve", "snapshot_curve", "durability_price", "side_by_side"),
+    "view.plots": (
+        "anomaly_table", "bars", "causality", "lines", "linger_curve", "snapshot_curve", "durability_price",
+        "side_by_side",
+    ),
     "view.plots.compatibility": ("compatibility",),
     "view.plots.store_timeline": ("store_timeline",),
     "view.figure": ("use_theme",),
@@ -110,7 +116,7 @@ _ROOMS = {
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 _WHOLE_ROOMS = {
     "classroom": "classroom", "data": "lab.data", "catalog": "lab.catalog", "profile": "sim.profile", "store": "store",
-    "schema": "schema",
+    "schema": "schema", "ordering": "lab.ordering", "isolation": "lab.isolation", "saga_odds": "patterns.saga_odds",
 }  # fmt: skip
 
 

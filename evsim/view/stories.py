@@ -52,7 +52,7 @@ class AllOrNothing:
         told = joined(f"«{each}» {int(count[spot])} ×" for each, count in counts.items())
         key = keys.text(int(labels[spot]))
         line = f"{key}: {told}, and nothing more to come"
-        return Verdict("VIOLATED", name, (line, *others(len(wrong) - 1, "such story")), key, (), (float(last[spot]),))
+        return Verdict("VIOLATED", name, (line, *others(len(wrong) - 1, "such case")), key, (), (float(last[spot]),))
 
 
 def _in_hand(ledger: Ledger, keys: Keys) -> set[str]:

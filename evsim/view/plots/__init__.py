@@ -1,5 +1,6 @@
 """The figures: functions of a history, one a room; matplotlib is entered when a picture is looked at."""
 
+from evsim.view.plots.anomaly_table import anomaly_table
 from evsim.view.plots.causality import causality
 from evsim.view.plots.compatibility import compatibility
 from evsim.view.plots.coverage import coverage
@@ -23,6 +24,7 @@ from evsim.view.plots.timeline import timeline
 from evsim.view.plots.topology import topology
 
 __all__ = [
+    "anomaly_table",
     "bars",
     "causality",
     "compare_lines",
