@@ -70,7 +70,7 @@ _ROOMS = {
     "sim.projection": ("Projection",),
     "sim.clients": ("Clients",),
     "patterns.saga": ("Step", "Plan"),
-    "patterns.participant": ("participant", "choreographed"),
+    "patterns.participant": ("participant", "choreographed", "reactions"),
     "sim.network": ("Link",),
     "sim.faults": ("Crash", "Pause", "Drop", "Duplicate", "Delay", "Partition", "Join", "Leave"),
     "sim.gray": ("Slow", "Reorder", "Corrupt", "Poison"),
@@ -86,6 +86,7 @@ _ROOMS = {
     "view.checks": ("at_most_once", "at_least_once", "exactly_once", "in_order_by_key", "nothing_lost", "every"),
     "view.conservation": ("conserved",),
     "view.stories": ("all_or_nothing",),
+    "view.sessions": ("read_your_writes", "monotonic_reads"),
     "view.sagas": ("no_stuck_sagas", "stuck_sagas", "saga_numbers", "tracks"),
     "view.promises": ("recovers_within", "nothing_stuck", "conserves", "one_owner", "no_poll_skip", "in_time"),
     "view.anomalies": (
@@ -117,6 +118,7 @@ _HOMES = {name: room for room, names in _ROOMS.items() for name in names}
 _WHOLE_ROOMS = {
     "classroom": "classroom", "data": "lab.data", "catalog": "lab.catalog", "profile": "sim.profile", "store": "store",
     "schema": "schema", "ordering": "lab.ordering", "isolation": "lab.isolation", "saga_odds": "patterns.saga_odds",
+    "coupling": "patterns.coupling",
 }  # fmt: skip
 
 

@@ -474,6 +474,6 @@ _OTHER_STEPS = {
     "answered", "refused", "started", "stopped", "pushed", "requeued", "overflowed", "rejected", "exhausted", "lost",
     "unroutable", "returned", "deduplicated", "missed", "confirmed", "retried", "given_up", "shed", "aborted",
     "committed", "elected", "shrunk", "expanded", "disabled", "enabled", "hit", "miss",
-    "loaded", "invalidated", "stale", "conflicted",
+    "loaded", "invalidated", "stale", "conflicted", "asked", "read",
     "compacted", "filled", "skewed", "misversioned", "slowed", "corrupted", "timed_out", "parked", "redriven",
 }  # fmt: skip

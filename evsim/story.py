@@ -55,6 +55,8 @@ _SENTENCES = {
     "stale": "{node} did not know that its answer about {id} was outdated",
     "loaded": "{node} heard the answer about {id} from {place}",
     "invalidated": "{node} forgot what {id} had changed",
+    "asked": "{node} asked {place} about {id}",
+    "read": "{node} was answered by {place}, and looked for {id}",
     "crashed": "{node} crashed",
     "restarted": "{node} came back",
     "paused": "{node} froze",

@@ -24,7 +24,7 @@ FAULTS = ("crash", "crash_at", "pause", "drop", "duplicate", "delay", "partition
 """The kinds of fault that a search injects: a crash after a named step, or at a time; and the others by their names."""
 
 _DELIVERY = STEPS[2:]
-_FAIL = {"consumer", "saga", *BROKERS, *SERVICES, "event_store"}
+_FAIL = {"consumer", "saga", "projection", *BROKERS, *SERVICES, "event_store"}
 _DOWN_S = (1.0, 5.0, 60.0)
 _SHARES = (1.0, 0.5, 0.1)
 

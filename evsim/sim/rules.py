@@ -47,7 +47,7 @@ def reached(event_type: str, broker: str, parts: Mapping[str, Any]) -> tuple[lis
         for other in parts.values():
             if getattr(other, "of", None) != here:
                 continue
-            if other.kind in {"consumer", "saga"} and other.takes(event_type):
+            if other.kind in {"consumer", "saga", "projection"} and other.takes(event_type):
                 takers.append(other)
             elif other.kind == "router":
                 ahead, shared = ahead + other.targets, True

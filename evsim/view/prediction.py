@@ -75,7 +75,9 @@ def _fit(parts: Mapping[str, Part], consumer: Part) -> Prediction:
     name, log = consumer["name"], parts.get(consumer["of"], {})
     _check_plain(parts, consumer)
     publishers = [
-        part for part in parts.values() if part.get("kind") == "publisher" and part.get("to") == log.get("name")
+        part
+        for part in parts.values()
+        if part.get("kind") in {"publisher", "clients"} and part.get("to") == log.get("name")
     ]
     rate, gap_scv = _arrivals(publishers)
     if log.get("kind") == "queue":
@@ -185,6 +187,8 @@ def _arrivals(publishers: list[Part]) -> tuple[float, float]:
 
 def _arrivals_of(publisher: Part) -> tuple[float, float]:
     name, rate = publisher["name"], publisher.get("rate")
+    if publisher["kind"] == "clients":
+        return float(publisher["rate"]), 1.0
     if publisher.get("clients") is not None:
         raise _NoLaw(f"no law: {name} waits for answers (closed loop), so its rate depends on the consumer")
     if publisher.get("replay") is not None:

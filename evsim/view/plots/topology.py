@@ -85,7 +85,7 @@ def _note(data: dict[str, Any], owned: list[str]) -> str:
     if data["down_s"] is not None:
         return f"down for {si(data['down_s'], 's')}"
     match data["kind"]:
-        case "publisher":
+        case "publisher" | "clients":
             given = part.get("rate")
             return f"Poisson {given:g}/s" if isinstance(given, int | float) else part.get("type", "")
         case "consumer":

@@ -1,0 +1,132 @@
+"""A projection at work: a consumer that keeps a read model, and knows what a reader of it can see already."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from evsim.sim.consumer import Consumer, LiveConsumer
+from evsim.sim.handling import Handling
+from evsim.sim.part import BROKERS, Part
+from evsim.sim.saga import Kept
+
+if TYPE_CHECKING:
+    from evsim.sim.handling import Context, Member
+    from evsim.sim.world import World
+
+Key = tuple[str | None, int]
+
+
+class Projection(Consumer):
+    """A read model: ``Projection("orders-view", of="orders", service_s=Exponential(0.09), members=2)``.
+
+    It takes the events of a log one after the other; what an event says can be read from the step *saved* on. Its rows
+    lie in a database, where they survive a crash and are read while no member works. ``checkpoint`` says when the
+    position of an event is written there: ``"with"`` the rows, in one transaction, so that an event is applied exactly
+    once; ``"before"`` them, which loses an event when it crashes in between; ``"after"`` them, which applies one twice;
+    ``"none"`` asks the log alone how far it had come. With ``on`` a read model of your own is kept in ``ctx.state``. A
+    projection is a consumer in all other respects: it has members, a service time, and the five steps.
+    """
+
+    checkpoint: Literal["with", "before", "after", "none"] = "with"
+    kind: Literal["projection"] = "projection"  # type: ignore[assignment]
+    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"of": ("log",), "to": BROKERS, "dead_letter": BROKERS}
+
+    def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
+        """What is wrong with this projection among these parts."""
+        yield from super().check(parts)
+        if self.share is not None or self.parallel > 1:
+            yield f"{self.title}: its checkpoint is one position a partition; leave out share= and parallel="
+
+    def describe(self) -> dict[str, Any]:
+        """To whoever looks at a history it is a consumer that says when its checkpoint is written."""
+        said = super().describe()
+        return {**said, "kind": "consumer", "projection": {"checkpoint": said.pop("checkpoint")}}
+
+    def build(self, world: World) -> LiveProjection:
+        """Bring the projection to life."""
+        return LiveProjection(world, self)
+
+
+class LiveProjection(LiveConsumer):
+    """A projection at work. Its rows and its checkpoints lie on a disk that is not its members'."""
+
+    value: Projection
+
+    def __init__(self, world: World, value: Projection) -> None:
+        super().__init__(world, value)
+        self.checkpoints: dict[str, int] = {}
+        self._newest: dict[Key, int] = {}
+        self._waiting: dict[Key, list[tuple[int, Callable[[], None]]]] = {}
+
+    def handling_of(self) -> Handling:
+        """Projecting."""
+        return Projecting(self.world, self.value, self.group, self)
+
+    def sees(self, event: int) -> bool:
+        """Whether a reader would see this event, or a younger one of its key."""
+        return self.newest(event) >= event
+
+    def newest(self, event: int) -> int:
+        """The youngest event that a reader would see of the key of this one; -1 for none."""
+        return self._newest.get(self.world.history.key_parts(event), -1)
+
+    def when_seen(self, event: int, then: Callable[[], None]) -> None:
+        """Call this as soon as a reader would see the event: now, if so."""
+        if self.sees(event):
+            then()
+        else:
+            self._waiting.setdefault(self.world.history.key_parts(event), []).append((event, then))
+
+    def show(self, event: int) -> None:
+        """What this event says can be read now."""
+        key = self.world.history.key_parts(event)
+        self._newest[key] = max(event, self._newest.get(key, -1))
+        waiting = self._waiting.pop(key, None)
+        if waiting is None:
+            return
+        still = [each for each in waiting if each[0] > self._newest[key]]
+        if still:
+            self._waiting[key] = still
+        for awaited, then in waiting:
+            if awaited <= self._newest[key]:
+                then()
+
+
+class Projecting(Handling):
+    """To handle an event is to apply it, and to write how far one has come."""
+
+    value: Projection
+
+    def __init__(self, world: World, value: Projection, group: Any, live: LiveProjection) -> None:
+        super().__init__(world, value, group)
+        self._live = live
+
+    def skips(self, member: Member, event: int) -> bool:
+        """What is at or below the checkpoint is known."""
+        if member.cursor.position <= self._live.checkpoints.get(member.cursor.place, -1):
+            return True
+        return super().skips(member, event)
+
+    def _handled(self, member: Member, index: int, context: Context) -> None:
+        when = self.value.checkpoint
+        if when == "before":
+            self._advance(member)
+
+        def keep() -> None:
+            if when == "with":
+                self._advance(member)
+            self._live.show(index)
+
+        kept = Kept(context.state, keep)
+        kept.changes, kept.gone = context.state.changes, context.state.gone
+        context.state = kept
+        super()._handled(member, index, context)
+
+    def _publish(self, member: Member, events: list[int]) -> None:
+        if self.value.checkpoint == "after":
+            self._advance(member)
+        super()._publish(member, events)
+
+    def _advance(self, member: Member) -> None:
+        self._live.checkpoints[member.cursor.place] = member.cursor.position
