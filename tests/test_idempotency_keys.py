@@ -45,7 +45,7 @@ def state(scenario, promise=ONCE, seed=3):
 
 
 def test_a_service_acts_when_its_work_is_done_also_when_nobody_waits_any_more():
-    """Timeout means unknown, not failed: the caller gives up after a tenth of a second, the card is charged after one."""
+    """Timeout means unknown, not failed: the caller gives up after 0.1 s, and the card is charged after one."""
     hasty = ev.Calling(timeout_s=0.1)
     run = ev.Scenario(
         ev.Publisher("shop", to="orders", rate=1, count=1), ev.Log("orders"), ev.Log("aside"),

@@ -17,6 +17,7 @@ from evsim.sim.faults import Fault
 from evsim.sim.part import Part
 from evsim.sim.profile import Diurnal, Profile, Ramp, Spike, Step
 from evsim.sim.publisher import Publisher
+from evsim.sim.relay import Relay
 from evsim.sim.resequencer import Resequencer
 from evsim.sim.router import Router, Wiretap
 from evsim.sim.service import Service
@@ -31,7 +32,7 @@ def explained(name: str, parts: tuple[Any, ...]) -> str:
     lines = [f"{name}, before it runs"]
     lines += [_publisher(part) for part in parts if isinstance(part, Publisher)]
     lines += [_chain(part, parts) for part in parts if isinstance(part, Publisher) and _is_chain(part, parts)]
-    lines += [_forwarder(part) for part in parts if isinstance(part, Router | Wiretap | Resequencer)]
+    lines += [_forwarder(part) for part in parts if isinstance(part, Router | Wiretap | Resequencer | Relay)]
     lines += [_consumer(part, parts) for part in parts if isinstance(part, Consumer)]
     lines += [_event_store(part) for part in parts if isinstance(part, EventStore)]
     lines += [f"  fault     {part!r}" for part in parts if isinstance(part, Fault)]
@@ -115,8 +116,8 @@ def _publisher(part: Publisher) -> str:
     return f"  {part.name:<9} {part.type} to {part.to}: {how}"
 
 
-def _forwarder(part: Router | Wiretap | Resequencer) -> str:
-    verb = {"router": "routes", "wiretap": "copies", "resequencer": "puts into order"}[part.kind]
+def _forwarder(part: Router | Wiretap | Resequencer | Relay) -> str:
+    verb = {"router": "routes", "wiretap": "copies", "resequencer": "puts into order", "relay": "sends"}[part.kind]
     return f"  {part.name:<9} {verb} {part.of} to {', '.join(part.targets)}"
 
 

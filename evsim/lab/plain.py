@@ -30,6 +30,7 @@ from evsim.sim.network import Link
 from evsim.sim.part import Part
 from evsim.sim.publisher import Publisher
 from evsim.sim.redrive import Redrive
+from evsim.sim.relay import Relay
 from evsim.sim.resequencer import Resequencer
 from evsim.sim.router import Router, Wiretap
 from evsim.sim.saga import Saga
@@ -39,7 +40,7 @@ from evsim.value import Value
 PARTS: tuple[type[Part], ...] = (
     Publisher, Log, Queue, Exchange, Consumer, Service, Link,
     PubSub, Webhook, Stream,
-    Router, Wiretap, Resequencer, Cache, Redrive, EventStore, Saga,
+    Router, Wiretap, Resequencer, Relay, Cache, Redrive, EventStore, Saga,
     Crash, Pause, Drop, Duplicate, Delay, Partition, Join, Leave,
     Slow, Reorder, Corrupt, Poison, Replay, Campaign, AddPartitions, Skew, WrongVersion, DiskFull,
 )  # fmt: skip

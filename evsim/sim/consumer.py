@@ -68,10 +68,11 @@ class Consumer(Part):
     ctx)``, other types are skipped. ``types`` lets a consumer without handlers do the same. ``commit`` says when
     the position is acknowledged: ``"after"`` each event (at least once), ``"before"`` a batch is handled (at most
     once), after each ``"batch"``, or ``Timed(every_s)``. With an ``inbox`` it does not do again what it has done;
-    an ``outbox`` is written with the state and sent after it. ``prefetch`` is the most events that one fetch brings
-    (Kafka's ``max.poll.records``). A member that is silent for ``session_timeout_s`` (Kafka: 45 s) loses its
-    partitions, which are handed over after ``rebalance_s``. ``turnaround_s`` is the time from an acknowledgement to
-    the next fetch.
+    an ``outbox`` is written with the state, and sent by the member after it; or, when it names a log, by a
+    ``Relay`` that reads this log. ``prefetch`` is the most events that one fetch brings (Kafka's
+    ``max.poll.records``). A member that is silent for ``session_timeout_s`` (Kafka: 45 s) loses its partitions,
+    which are handed over after ``rebalance_s``. ``turnaround_s`` is the time from an acknowledgement to the next
+    fetch.
     ``context`` names the bounded context that the consumer belongs to. What handlers emit goes to ``to``, which is
     ``of`` when not given; what they fail on is tried again as ``retry`` says, and then goes to ``dead_letter``. With
     ``delay_s`` nothing is handled before it has lain for so long since it was published, or put into a retry topic.
@@ -108,7 +109,7 @@ class Consumer(Part):
     auto_offset_reset: Literal["latest", "earliest"] = "latest"
     to: str | None = None
     inbox: bool | Inbox = False
-    outbox: bool = False
+    outbox: bool | str = False
     retry: Retry | None = None
     delay_s: float = Field(0.0, ge=0)
     timeout_s: float | None = Field(None, gt=0)
@@ -150,6 +151,8 @@ class Consumer(Part):
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """What is wrong with this consumer among these parts."""
         yield from super().check(parts)
+        if isinstance(self.outbox, str):
+            yield from self.refer("outbox", self.outbox, ("log",), parts)
         if self.retry is not None and self.retry.through is not None:
             yield from self.refer("retry.through", self.retry.through, BROKERS, parts)
         if self.retry is not None and self.retry.keep_order:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from evsim.laws import Constant, Duration
 from evsim.sim.network import part_of_known
-from evsim.sim.part import BROKERS, NODES, Part
+from evsim.sim.part import BROKERS, NODES, STEPPING, Part
 
 if TYPE_CHECKING:
     from evsim.sim.network import LiveLink
@@ -107,7 +107,7 @@ class Crash(OnPart):
         """Only a consumer passes the five steps."""
         yield from super().check(parts)
         owner = parts.get(part_of_known(self.part, parts))
-        if self.after is not None and owner is not None and owner.kind not in {"consumer", "saga"}:
+        if self.after is not None and owner is not None and owner.kind not in STEPPING:
             what = f"only a consumer passes the step {self.after!r}, but {self.part!r} is a {owner.kind}"
             yield f"{self.title}: {what}; use at_s="
         if self.after == "polled" or self.owns is not None:

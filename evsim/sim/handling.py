@@ -176,6 +176,7 @@ class Handling:
         self._callers: dict[tuple[str, str], Caller] = {}
         self._lawful: set[str] = set()
         self._drafts: dict[str, Event] = {}
+        self._doors: dict[str, Callable[..., Callable[[int], Any]]] = {}
         self.poisons: list[Any] = []
         self._write: Callable[..., int] | None = None
         self.retrying = Retrying(world, value)
@@ -446,14 +447,16 @@ class Handling:
         if self._writes_inbox("with"):
             group.inbox.add(self._inbox_key(index))
         events: list[int] = []
-        if self.value.outbox:
+        if isinstance(self.value.outbox, str):
+            self._enter(member, self.value.outbox, [self._new_event(index, *emitted) for emitted in context.emitted])
+        elif self.value.outbox:
             group.outbox.extend(self._new_event(index, *emitted) for emitted in context.emitted)
         record(now, cursor.saved, index, offset)
         if member.traps and member.trapped("saved", index):
             return
-        if self.value.outbox:
+        if self.value.outbox is True:
             self.relay(member)
-        else:
+        elif not self.value.outbox:
             events = [self._new_event(index, *emitted) for emitted in context.emitted]
         self._publish(member, events)
         if self._writes_inbox("after"):
@@ -475,6 +478,16 @@ class Handling:
         self.world.record(self.world.now, cursor.skipped, index, cursor.position)
         member.finish()
         return True
+
+    def _enter(self, member: Member, outbox: str, events: list[int]) -> None:
+        """Write events into the log that is the outbox, in the act that saves the state: both are in one database."""
+        world, log = self.world, self.world.find(outbox)
+        store_of = self._doors.get(member.name)
+        if store_of is None:
+            store_of = self._doors[member.name] = log.chooser(member.name)
+        for event in events:
+            world.record(world.now, world.history.code("published", member.name, outbox), event, 0)
+            store_of(*world.history.key_parts(event))(event)
 
     def relay(self, member: Member) -> None:
         """Send what the outbox holds and mark it as sent."""
@@ -539,5 +552,5 @@ class Handling:
 
     def restarted(self, member: Member) -> None:
         """What the outbox still holds is sent first."""
-        if self.value.outbox and self.group.outbox:
+        if self.group.outbox:
             self.relay(member)

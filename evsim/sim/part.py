@@ -19,11 +19,15 @@ BROKERS = ("log", "queue", "exchange", "pubsub", "webhook", "stream")
 SOURCES = ("log", "queue", "pubsub", "webhook", "stream")
 """The kinds of part that one can consume from."""
 
+STEPPING = ("consumer", "saga", "projection", "router", "wiretap", "resequencer", "relay")
+"""The kinds of part whose members pass the five steps of a delivery."""
+
 SERVICES = ("service", "cache")
 """The kinds of part that one can ask and that answer."""
 
 NODES = (
-    "publisher", *BROKERS, "consumer", "saga", "router", "wiretap", "resequencer", "redrive", *SERVICES, "event_store",
+    "publisher", *BROKERS, "consumer", "saga", "router", "wiretap", "resequencer", "relay", "redrive", *SERVICES,
+    "event_store",
 )  # fmt: skip
 """The kinds of part that lie at an end of a link, and that a fault can hit."""
 

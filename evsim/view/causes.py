@@ -18,7 +18,7 @@ MEMBERS_MAX, NODES_MAX = 8, 24
 """A consumer with more members is one box; and when there are more boxes than the second, every consumer is."""
 _DRAWN = {
     "publisher", "log", "service", "consumer", "queue", "exchange", "pubsub", "webhook", "stream", "router", "wiretap",
-    "resequencer", "cache", "redrive", "event_store",
+    "resequencer", "relay", "cache", "redrive", "event_store",
 }  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def _possible(history: History, names: dict[str, list[str]]) -> Iterable[tuple[s
             yield name, service
         for target in [*(part.get("bindings") or ()), *(part.get("routes") or ()), *_others(part)]:
             yield name, target
-        if part["kind"] in {"router", "wiretap", "resequencer", "redrive", "cache"} and part.get("of"):
+        if part["kind"] in {"router", "wiretap", "resequencer", "relay", "redrive", "cache"} and part.get("of"):
             yield part["of"], name
         if part["kind"] == "consumer":
             for member in names[name]:
@@ -95,7 +95,7 @@ def _possible(history: History, names: dict[str, list[str]]) -> Iterable[tuple[s
 def _others(part: Mapping[str, Any]) -> list[str]:
     """Where else a part sends what it does not keep."""
     fields = {"exchange": ("alternate",), "queue": ("dead_letter",), "wiretap": ("to",), "router": ("default",)}
-    fields |= {"redrive": ("to",), "cache": ("origin",), "resequencer": ("to",)}
+    fields |= {"redrive": ("to",), "cache": ("origin",), "resequencer": ("to",), "relay": ("to",)}
     return [part[field] for field in fields.get(part["kind"], ()) if part.get(field)]
 
 

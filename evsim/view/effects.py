@@ -121,6 +121,8 @@ def due_and_missing(effects: Effects, of: str | None) -> Verdict:
     flows = Flows(effects.history, of) if of is not None else None
     if flows is not None:
         outcome.row[flows.any(flows.open)] = -1
+        ended = np.flatnonzero((outcome.row < 0) & flows.any(flows.stuck >= 0) & ~flows.any(flows.open))
+        outcome.row[ended] = _stuck_rows(flows, effects.history.event_count)[ended]
     labels, run = np.unique(effects.keys.labels[due], return_inverse=True)
     kept = np.bincount(run, satisfied, minlength=len(labels)) > 0
     open_ = (np.bincount(run, outcome.row[due] < 0, minlength=len(labels)) > 0) & ~kept
@@ -139,11 +141,20 @@ def due_and_missing(effects: Effects, of: str | None) -> Verdict:
     row = int(outcome.row[event])
     group = effects.ledger.owners[effects.ledger.what[row]]
     key, event_id = effects.keys.text(int(labels[worst])), effects.history.id_of(event)
-    told = "was " + fate_told(effects.ledger, group, Fate(int(outcome.fate[event])), row)
     if flows is not None and (stuck := flows.stuck_at(event)) is not None:
         event_id, told = effects.history.id_of(stuck), flows.reason(stuck)
+    else:
+        told = "was " + fate_told(effects.ledger, group, Fate(int(outcome.fate[event])), row)
     lines = (f"{key}: never; {event_id} {told}", *others(len(broken) - 1, effects.noun), *pending)
     return Verdict("VIOLATED", name, lines, key, (event_id,), (float(effects.history.time[row]),))
+
+
+def _stuck_rows(flows: Flows, count: int) -> Whole:
+    """For each event that begins a flow, the row at which it got stuck for good, though others than its reader act."""
+    rows = np.full(count, -1, dtype=np.int64)
+    stuck = np.flatnonzero(flows.stuck >= 0)
+    np.maximum.at(rows, flows.anchor[stuck], flows.stuck[stuck])
+    return rows
 
 
 def _due(effects: Effects, of: str | None) -> Flags:

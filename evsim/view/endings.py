@@ -76,6 +76,10 @@ class Ends:
         return Verdict("VIOLATED", self.name, lines, key, ids, (float(history.time[row]),))
 
 
+FORWARDERS = {"router", "wiretap", "resequencer", "relay"}
+"""The kinds of part that send on what they take: with them, what follows an event is the event itself."""
+
+
 class Flows:
     """The flows that begin with events of one type, and what became of each of their events."""
 
@@ -176,6 +180,7 @@ class Flows:
         type_of = of_template[self.history.table["template"]]
         emits = np.zeros(len(types), dtype=bool)
         emits[type_of[followed]] = True
+        emits |= self.history.parts.get(group, {}).get("kind") in FORWARDERS
         lost = (handled >= 0) & ~sent & ~followed & emits[type_of]
         final = ledger.seen(ledger.rows("acked", "skipped", group=group))
         return np.where(lost & final, handled, -1), lost & ~final

@@ -13,7 +13,7 @@ import numpy as np
 
 from evsim.view.ledger import Flags, Ledger, Whole, is_partition
 
-_TAKERS = ("consumer", "router", "wiretap", "resequencer")
+_TAKERS = ("consumer", "router", "wiretap", "resequencer", "relay")
 ENDINGS = ("expired", "overflowed", "rejected", "exhausted", "lost")
 
 

@@ -25,8 +25,9 @@ _EDGE = {
     "router": "done",
     "wiretap": "done",
     "resequencer": "done",
+    "relay": "done",
 }
-_ROUND = {"publisher": 14, "consumer": 7, "router": 7, "wiretap": 7, "resequencer": 7, "exchange": 17}
+_ROUND = {"publisher": 14, "consumer": 7, "router": 7, "wiretap": 7, "resequencer": 7, "relay": 7, "exchange": 17}
 Point = tuple[float, float]
 
 
