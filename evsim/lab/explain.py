@@ -11,6 +11,7 @@ from evsim.sim.broker.exchange import Exchange, matcher
 from evsim.sim.broker.log import Log
 from evsim.sim.broker.pubsub import PubSub
 from evsim.sim.cache import Cache
+from evsim.sim.clients import Clients
 from evsim.sim.consumer import Consumer
 from evsim.sim.event_store import EventStore
 from evsim.sim.faults import Fault
@@ -31,6 +32,7 @@ def explained(name: str, parts: tuple[Any, ...]) -> str:
     """Lines about each publisher, consumer, chain of services and fault; then the warnings."""
     lines = [f"{name}, before it runs"]
     lines += [_publisher(part) for part in parts if isinstance(part, Publisher)]
+    lines += [_clients(part) for part in parts if isinstance(part, Clients)]
     lines += [_chain(part, parts) for part in parts if isinstance(part, Publisher) and _is_chain(part, parts)]
     lines += [_forwarder(part) for part in parts if isinstance(part, Router | Wiretap | Resequencer | Relay)]
     lines += [_consumer(part, parts) for part in parts if isinstance(part, Consumer)]
@@ -43,7 +45,8 @@ def explained(name: str, parts: tuple[Any, ...]) -> str:
 def offered(consumer: Consumer, parts: tuple[Any, ...]) -> float:
     """Events a second that publishers send to this consumer at their peak; what handlers emit is not known yet."""
     known = named(parts)
-    return sum(
+    asked = sum(part.rate for part in parts if isinstance(part, Clients) and part.to == consumer.of)
+    return asked + sum(
         _peak(part)
         for part in parts
         if isinstance(part, Publisher)
@@ -114,6 +117,18 @@ def _publisher(part: Publisher) -> str:
     else:
         how = rate(_peak(part)) if not isinstance(part.rate, Profile) else f"up to {rate(_peak(part))}, {part.rate!r}"
     return f"  {part.name:<9} {part.type} to {part.to}: {how}"
+
+
+def _clients(part: Clients) -> str:
+    cured = {
+        None: f"read {' or '.join(part.views)}",
+        "wait": f"wait until {' or '.join(part.views)} has come to their own write",
+        "write_side": f"read {part.to} itself",
+        "sticky": f"read {' or '.join(part.views)}, each session the same one",
+        "token": f"read {' or '.join(part.views)}, or {part.to} when that is behind",
+    }[part.cure]
+    who = f"{count(part.sessions, 'session')} write {part.type} to {part.to}: {rate(part.rate)}"
+    return f"  {part.name:<9} {who}\n{'':<12}{si(part.read_after_s.mean, 's')} later they {cured}"
 
 
 def _forwarder(part: Router | Wiretap | Resequencer | Relay) -> str:

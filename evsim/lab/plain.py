@@ -19,6 +19,7 @@ from evsim.sim.broker.stream import Stream
 from evsim.sim.broker.webhook import Replay, Webhook
 from evsim.sim.cache import Cache
 from evsim.sim.campaign import Campaign
+from evsim.sim.clients import Clients
 from evsim.sim.consumer import Consumer
 from evsim.sim.disks import DiskFull
 from evsim.sim.envelopes import Skew, WrongVersion
@@ -28,6 +29,7 @@ from evsim.sim.gray import Corrupt, Poison, Reorder, Slow
 from evsim.sim.growth import AddPartitions
 from evsim.sim.network import Link
 from evsim.sim.part import Part
+from evsim.sim.projection import Projection
 from evsim.sim.publisher import Publisher
 from evsim.sim.redrive import Redrive
 from evsim.sim.relay import Relay
@@ -40,7 +42,7 @@ from evsim.value import Value
 PARTS: tuple[type[Part], ...] = (
     Publisher, Log, Queue, Exchange, Consumer, Service, Link,
     PubSub, Webhook, Stream,
-    Router, Wiretap, Resequencer, Relay, Cache, Redrive, EventStore, Saga,
+    Router, Wiretap, Resequencer, Relay, Cache, Redrive, EventStore, Saga, Projection, Clients,
     Crash, Pause, Drop, Duplicate, Delay, Partition, Join, Leave,
     Slow, Reorder, Corrupt, Poison, Replay, Campaign, AddPartitions, Skew, WrongVersion, DiskFull,
 )  # fmt: skip

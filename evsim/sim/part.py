@@ -26,8 +26,8 @@ SERVICES = ("service", "cache")
 """The kinds of part that one can ask and that answer."""
 
 NODES = (
-    "publisher", *BROKERS, "consumer", "saga", "router", "wiretap", "resequencer", "relay", "redrive", *SERVICES,
-    "event_store",
+    "publisher", "clients", *BROKERS, "consumer", "saga", "projection", "router", "wiretap", "resequencer", "relay",
+    "redrive", *SERVICES, "event_store",
 )  # fmt: skip
 """The kinds of part that lie at an end of a link, and that a fault can hit."""
 

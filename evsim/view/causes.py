@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 MEMBERS_MAX, NODES_MAX = 8, 24
 """A consumer with more members is one box; and when there are more boxes than the second, every consumer is."""
 _DRAWN = {
-    "publisher", "log", "service", "consumer", "queue", "exchange", "pubsub", "webhook", "stream", "router", "wiretap",
-    "resequencer", "relay", "cache", "redrive", "event_store",
+    "publisher", "clients", "log", "service", "consumer", "queue", "exchange", "pubsub", "webhook", "stream", "router",
+    "wiretap", "resequencer", "relay", "cache", "redrive", "event_store",
 }  # fmt: skip
 
 
@@ -77,7 +77,7 @@ def _box_of(node: str, graph: Graph) -> str:
 def _possible(history: History, names: dict[str, list[str]]) -> Iterable[tuple[str, str]]:
     """The ways that the parts themselves speak of."""
     for name, part in history.parts.items():
-        if part["kind"] == "publisher" and part.get("to"):
+        if part["kind"] in {"publisher", "clients"} and part.get("to"):
             yield name, part["to"]
         for service in part.get("calls", ()):
             yield name, service

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WIDEST, NARROWEST, MARGIN = 150.0, 92.0, 24.0
 _EDGE = {
     "publisher": "flow",
+    "clients": "flow",
     "consumer": "done",
     "service": "soft",
     "cache": "soft",
@@ -27,7 +28,16 @@ _EDGE = {
     "resequencer": "done",
     "relay": "done",
 }
-_ROUND = {"publisher": 14, "consumer": 7, "router": 7, "wiretap": 7, "resequencer": 7, "relay": 7, "exchange": 17}
+_ROUND = {
+    "publisher": 14,
+    "clients": 14,
+    "consumer": 7,
+    "router": 7,
+    "wiretap": 7,
+    "resequencer": 7,
+    "relay": 7,
+    "exchange": 17,
+}
 Point = tuple[float, float]
 
 
