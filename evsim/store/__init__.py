@@ -14,13 +14,15 @@ from evsim.store.files import read_cloudevents, read_jsonlines, write_cloudevent
 from evsim.store.foreign import read_eventsourcing
 from evsim.store.memory import MemoryStore
 from evsim.store.past import history_of
+from evsim.store.readmodel import SQLReadModel, Table
 from evsim.store.recorder import ANY, EXISTS, NONE, Appended, Conflict, Recorded, Store
 from evsim.store.repository import Done, Loaded, Repository
 from evsim.store.sqlite import Durability, SQLiteStore
 
 __all__ = [
     "ANY", "EXISTS", "NONE", "Appended", "Conflict", "Done", "Every", "Loaded", "MemoryStore", "Recorded",
-    "Repository", "SQLiteStore", "Store", "WhenCostly", "history_of", "open", "read_cloudevents", "read_eventsourcing",
+    "Repository", "SQLReadModel", "SQLiteStore", "Store", "Table", "WhenCostly", "history_of", "open",
+    "read_cloudevents", "read_eventsourcing",
     "read_jsonlines", "write_cloudevents", "write_jsonlines",
 ]  # fmt: skip
 
