@@ -247,9 +247,21 @@ class Run:
         """A figure: sequence against arrival; what a group handled after a younger event of the same key."""
         return _plots().order(self.history, group)
 
+    def staleness(self, view: str | None = None, *, from_s: float = 0.0) -> Figure:
+        """A figure: how old the answers of a read model are, in seconds and in versions, with the formulas dashed."""
+        return _plots().staleness(self.history, view, from_s=from_s)
+
+    def heads(self, view: str | None = None) -> Figure:
+        """A figure: what was written against what a read model shows, and the gap between the two over time."""
+        return _plots().heads(self.history, view)
+
     def saga(self, key: str | None = None, plan: Any = None) -> Figure:
         """A figure: the waterfall of one saga, and what the rest of the system saw meanwhile."""
         return _plots().saga(self.history, key, plan)
+
+    def ledger(self, effect: str) -> Figure:
+        """A figure: how often each key came, what became of it each time, and how often the effect happened."""
+        return _plots().ledger(self.history, effect)
 
     def storm(self) -> Figure:
         """A figure: what was asked, what was asked again, and what came of it; for services and their callers."""

@@ -7,8 +7,10 @@ from evsim.view.plots.coverage import coverage
 from evsim.view.plots.dead_letters import dead_letters
 from evsim.view.plots.depth import depth
 from evsim.view.plots.durability import durability_price
+from evsim.view.plots.heads import heads
 from evsim.view.plots.lag import lag
 from evsim.view.plots.latency import latency, latency_of
+from evsim.view.plots.ledger import ledger
 from evsim.view.plots.lines import bars, compare_lines, lines
 from evsim.view.plots.linger import linger_curve
 from evsim.view.plots.order import order
@@ -18,6 +20,7 @@ from evsim.view.plots.routing import routing
 from evsim.view.plots.saga import saga
 from evsim.view.plots.side_by_side import side_by_side
 from evsim.view.plots.snapshots import snapshot_curve
+from evsim.view.plots.staleness import staleness
 from evsim.view.plots.storm import storm
 from evsim.view.plots.throughput import throughput
 from evsim.view.plots.timeline import timeline
@@ -33,9 +36,11 @@ __all__ = [
     "dead_letters",
     "depth",
     "durability_price",
+    "heads",
     "lag",
     "latency",
     "latency_of",
+    "ledger",
     "lines",
     "linger_curve",
     "order",
@@ -46,6 +51,7 @@ __all__ = [
     "saga",
     "side_by_side",
     "snapshot_curve",
+    "staleness",
     "storm",
     "throughput",
     "timeline",
