@@ -10,7 +10,7 @@ from shops import run
 
 from evsim import Clients, Crash, Event, Exponential, History, Log, Projection, Scenario
 from evsim.errors import BadScenario, UnknownName
-from evsim.view import staleness
+from evsim.view import plots, staleness
 from evsim.view.sessions import monotonic_reads, read_your_writes
 
 
@@ -204,3 +204,31 @@ def test_names_and_numbers_are_checked():
             Log("other"),
             Projection("view", of="other"),
         ).run(until_s=1, seed=1)
+
+
+# -------------------------------------------------------------------- figures
+
+
+def test_the_figures_tell_what_they_show():
+    crash = Crash("view", at_s=20, down_s=10)
+    scenario = Scenario(*shop(8, 20), crash)
+    staleness_told, heads_told = (
+        make() for make in (scenario.run(until_s=60, seed=1).staleness, scenario.run(until_s=60, seed=1).heads)
+    )
+    assert "formula" not in staleness_told.facts["half seen within"]  # a crash: no steady state
+    assert heads_told.facts["faults"] == "view down 20 s to 30 s"
+    assert "after its end" in heads_told.facts["caught up after view down"]
+    quiet = Scenario(*shop(8, 20)).run(until_s=300, seed=1).staleness()
+    assert quiet.facts["99 % seen within"].endswith("formula 384 ms")
+    for figure in (staleness_told, heads_told, quiet):
+        assert figure.png("dark").startswith(b"\x89PNG")
+
+
+def test_figures_of_little_histories():
+    assert "no staleness" in repr(plots.staleness(written()))
+    assert "no heads" in repr(plots.heads(written()))
+    never = written((0, "stored", "", 1), (5, "asked", "view", 1))
+    assert plots.staleness(never).claim == "Some of what was written is never seen in view"
+    assert plots.heads(never).facts["widest gap"] == "1 event, at 0 s"
+    for figure in (plots.staleness(never), plots.heads(never)):
+        assert figure.png().startswith(b"\x89PNG")
