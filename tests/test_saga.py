@@ -271,6 +271,14 @@ def test_the_table_of_reactions_follows_from_the_steps():
     ]
 
 
+def test_behind_the_pivot_nobody_dances_back():
+    table = reactions(WHOLE)
+    assert all("send-mail.refused" not in group for each in table.values() for r in each for group in r.hears)
+    heard = dance(WHOLE, **{"send.mail": {"fails": 0.99}})
+    assert heard[-1] == "mail.sent"
+    assert "send-mail.failed" in heard
+
+
 @settings(max_examples=60, deadline=None)
 @given(seed=st.integers(0, 10**6), shares=st.lists(st.sampled_from([0.0, 0.3]), min_size=10, max_size=10))
 def test_both_styles_come_to_the_same_end(seed, shares):

@@ -6,7 +6,7 @@ it. The cures are those of C. Richardson, *Microservices Patterns*, ch. 4.3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple, get_args
 
 from evsim.event import Event
@@ -30,6 +30,9 @@ CHARGE = Step("charge.card", undo="refund.card")
 SETTLE = Step("settle.stock", done="stock.settled", pivot=True)
 PLAN = Plan("order.placed", (LOOK, TAKE, CHARGE, SETTLE))
 
+Lock = Callable[[dict[str, Any], str | None], bool]
+"""A lock of one's own: whether the buyer of this key may go on, and if so the item is marked (``item["lock"]``)."""
+
 STOCK, PRICE, DEAR = 20, 10, 100
 _SERVICE = Exponential(0.01)
 
@@ -37,8 +40,8 @@ _SERVICE = Exponential(0.01)
 class Stock:
     """The handlers of a stock, with one cure: three of the four steps of a buyer, and a price that changes."""
 
-    def __init__(self, cure: Cure = "none", level: int = STOCK) -> None:
-        self.cure, self.level = cure, level
+    def __init__(self, cure: Cure = "none", level: int = STOCK, lock: Lock | None = None) -> None:
+        self.cure, self.level, self.lock = cure, level, lock
 
     @property
     def handlers(self) -> Mapping[str, Any]:
@@ -59,6 +62,8 @@ class Stock:
     def look(self, event: Event, ctx: Context) -> Any:
         """What there is; with a semantic lock, it is marked as being dealt with until the saga has ended."""
         item = self._item(ctx)
+        if self.lock is not None and not self.lock(item, event.key):
+            return TryAgain("somebody is at it")
         if self._locks(event):
             if item["lock"] not in {None, event.key}:
                 return TryAgain("somebody is at it")
@@ -119,9 +124,12 @@ class Stock:
 
 def buyers(
     cure: Cure = "none", *, count: int = 40, stock: int = STOCK, rate: float = 20.0, refuses: float = 0.3,
-    service_s: Duration = _SERVICE,
+    service_s: Duration = _SERVICE, lock: Lock | None = None,
 ) -> Scenario:  # fmt: skip
-    """So many buyers of one thing, of which there are fewer; the card of some is refused. Prices go up meanwhile."""
+    """So many buyers of one thing, of which there are fewer; the card of some is refused. Prices go up meanwhile.
+
+    ``lock`` is a semantic lock of one's own, in the place of a ``cure``.
+    """
     amount = Choice((PRICE, DEAR), weights=(4, 1))
     careful: dict[str, Any] = {"of": "bus", "inbox": True, "outbox": True}
     return Scenario(
@@ -129,7 +137,7 @@ def buyers(
         Publisher("office", to="bus", rate=1, type="price.raised", key="item"),
         Log("bus"),
         Saga("buying", of="bus", starts_on="order.placed", steps=PLAN.steps),
-        Consumer("stock", on=Stock(cure, stock).handlers, service_s=service_s, **careful),
+        Consumer("stock", on=Stock(cure, stock, lock).handlers, service_s=service_s, **careful),
         Consumer("payment", on=participant(CHARGE, refuses=refuses), service_s=Exponential(0.05), **careful),
         name=f"buyers-{cure.replace(' ', '-')}",
     )

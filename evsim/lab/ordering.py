@@ -17,6 +17,11 @@ from evsim.sim.publisher import Publisher
 from evsim.sim.saga import Saga
 from evsim.view.stories import AllOrNothing, all_or_nothing
 
+__all__ = [
+    "BOOK", "CHARGE", "NAIVE", "NO_PAID_UNSHIPPED", "ORDER_PROCESSING", "PLAN", "RESERVE", "RIGHT", "SHIP", "TELL",
+    "order_processing",
+]  # fmt: skip
+
 NO_PAID_UNSHIPPED: AllOrNothing = all_or_nothing(
     ("card.charged", "order.shipped"), undo={"card.charged": "card.refunded"}
 )

@@ -7,6 +7,7 @@ to undo what it never did remembers that too: should the command come later, it 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -124,7 +125,11 @@ def reactions(plan: Plan) -> dict[str, tuple[Reaction, ...]]:
 
 def _undone_behind(plan: Plan, number: int, refused_beside: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """The events that say: all that lies behind this stage is undone, or was never done."""
-    for stage in plan.stages[number + 1 :]:
+    if _behind_the_pivot(plan, number):
+        return ()
+    for place, stage in enumerate(plan.stages[number + 1 :], start=number + 1):
+        if _behind_the_pivot(plan, place):
+            break
         refused = [answer_type(step.do, "refused") for step in stage]
         if not any(step.undo for step in stage):
             refused_beside += tuple(refused)
@@ -138,13 +143,19 @@ def _undone_behind(plan: Plan, number: int, refused_beside: tuple[str, ...]) -> 
     return (refused_beside,) if refused_beside else ()
 
 
+def _behind_the_pivot(plan: Plan, number: int) -> bool:
+    """Whether a stage lies behind the point of no return: it is never undone, and never the reason for an undo."""
+    return any(step.pivot for stage in plan.stages[:number] for step in stage)
+
+
 def choreographed(plan: Plan, step: Step, handlers: Mapping[str, Handler]) -> dict[str, Handler]:
     """The same handlers, called upon what others say: no command is sent, and a failure is tried again at home."""
     on: dict[str, Handler] = {}
     for reaction in reactions(plan)[step.do]:
         for event_type in dict.fromkeys(each for group in reaction.hears for each in group):
             on[event_type] = _joined(reaction, handlers[reaction.command])
-    for command, retries in ((step.do, step.retries), (step.undo, step.undo_retries)):
+    behind = _behind_the_pivot(plan, next(n for n, stage in enumerate(plan.stages) if step in stage))
+    for command, retries in ((step.do, math.inf if behind else step.retries), (step.undo, step.undo_retries)):
         if command is not None:
             on[answer_type(command, "failed")] = _again(command, handlers[command], retries)
     return on
@@ -170,7 +181,7 @@ def _first_try(event: Event) -> Event:
     return _with_data(event, {name: value for name, value in event.data.items() if name not in {"try", "answer"}})
 
 
-def _again(command: str, handler: Handler, retries: int) -> Handler:
+def _again(command: str, handler: Handler, retries: float) -> Handler:
     def again(event: Event, ctx: Context) -> None:
         tries = event.data.get("try", 1)
         if tries > retries:

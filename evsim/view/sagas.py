@@ -78,7 +78,17 @@ class Track:
         ]
         if by_hand:
             return f"a human: {joined(by_hand)}"
-        return joined(waiting) if waiting else "the next event"
+        return joined(waiting or self._next or ["the next event"])
+
+    @property
+    def _next(self) -> list[str]:
+        """What should come next, when nobody says what he waits for."""
+        stages = [[(self.plan.flat[n], self.state.legs[n]) for n in stage] for stage in self.plan.places]
+        if self.state.turned:
+            done = [[step.undo for step, leg in stage if leg.phase == "done" and step.undo] for stage in stages]
+            return next((undos for undos in reversed(done) if undos), [])
+        todo = [[step.do for step, leg in stage if leg.phase != "done"] for stage in stages]
+        return next((commands for commands in todo if commands), [])
 
 
 def tracks(
@@ -223,8 +233,8 @@ def stuck_sagas(
         over = track.ended_s is not None and track.status != "stuck"
         if over or (now - track.last_s < silent_s and track.status != "stuck"):
             continue
-        legs = zip(track.plan.flat, track.state.legs, strict=True)
-        done = tuple(step.done_type for step, leg in legs if leg.phase == "done")
+        held = [(step, track.held(n)) for n, step in enumerate(track.plan.flat)]
+        done = tuple(step.done_type for step, spans in held if spans and spans[-1][1] is None)
         found.append(Stuck(track.key, track.last_s, done, track.waits_for))
     return found
 
