@@ -39,10 +39,14 @@ class Bloom:
         self._field = bytearray((self.bits + 7) // 8)
 
     def _spots(self, key: str) -> list[int]:
-        """Kirsch and Mitzenmacher: two hashes make all the others."""
+        """Enhanced double hashing (Dillinger and Manolios, 2004): two hashes make all the others."""
         digest = hashlib.blake2b(key.encode(), digest_size=16).digest()
         one, other = int.from_bytes(digest[:8], "big"), int.from_bytes(digest[8:], "big") | 1
-        return [(one + n * other) % self.bits for n in range(self.hashes)]
+        found = []
+        for n in range(self.hashes):
+            found.append(one % self.bits)
+            one, other = one + other, other + n + 1
+        return found
 
     def __contains__(self, key: str) -> bool:
         return all(self._field[spot >> 3] & (1 << (spot & 7)) for spot in self._spots(key))

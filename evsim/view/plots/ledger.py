@@ -129,9 +129,13 @@ def _draw(sheet: Sheet, lines: list[Line]) -> None:
             role, hatch = _LOOKS[arrival.what]
             edge = {"again": "fault", "done": "done", "skipped": "again", "nothing": "wait"}[arrival.what]
             fill = sheet.colour["paper" if hatch else role]
-            axes.plot([time], [number], marker="s", ms=10, mfc=fill, mec=sheet.colour[edge], mew=1.2, zorder=4)
+            axes.plot(
+                [time], [number], marker="s", ms=10, mfc=fill, mec=sheet.colour[edge], mew=1.2, zorder=4, clip_on=False
+            )
             if hatch:
-                axes.plot([time], [number], marker="$//$", ms=8, mfc=sheet.colour[edge], mec="none", zorder=5)
+                axes.plot(
+                    [time], [number], marker="$//$", ms=8, mfc=sheet.colour[edge], mec="none", zorder=5, clip_on=False
+                )
         y = TOP + ROW * (number + 0.5) + 4
         bad = line.effects > 1
         words = {0: "never", 1: "once", 2: "TWICE"}.get(line.effects, f"{line.effects} TIMES")
