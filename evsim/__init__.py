@@ -86,6 +86,7 @@ _ROOMS = {
     "view.checks": ("at_most_once", "at_least_once", "exactly_once", "in_order_by_key", "nothing_lost", "every"),
     "view.conservation": ("conserved",),
     "view.stories": ("all_or_nothing",),
+    "view.applied": ("applied_once",),
     "view.sessions": ("read_your_writes", "monotonic_reads"),
     "view.sagas": ("no_stuck_sagas", "stuck_sagas", "saga_numbers", "tracks"),
     "view.promises": ("recovers_within", "nothing_stuck", "conserves", "one_owner", "no_poll_skip", "in_time"),

@@ -11,6 +11,7 @@ from evsim.lab.auditing import AUDIT, AUDIT_COPIES, AUDIT_FORGETS
 from evsim.lab.handlers import HANDLERS, charge, ship
 from evsim.lab.ordering import ORDER_PROCESSING
 from evsim.lab.planted import PLANTED, SAGA, TRANSFER
+from evsim.lab.reading import READ_MODEL, READ_MODEL_DOUBLES, READ_MODEL_FORGETS
 from evsim.lab.scenario import Scenario
 from evsim.laws import Constant, Exponential
 from evsim.patterns.retry import Backoff, Retry
@@ -26,7 +27,7 @@ from evsim.sim.service import Service
 
 __all__ = [
     "AUDIT", "CATALOG", "CHAIN", "HANDLERS", "HELLO", "INCIDENT", "ORDER_PROCESSING", "ORDER_SHOP", "OUTAGE", "PAYMENT",
-    "SAGA", "TRANSFER", "WITHDRAWALS", "WITHDRAWALS_BLIND", "about", "charge", "get", "names", "ship",
+    "READ_MODEL", "SAGA", "TRANSFER", "WITHDRAWALS", "WITHDRAWALS_BLIND", "about", "charge", "get", "names", "ship",
 ]  # fmt: skip
 
 HELLO = Scenario(
@@ -113,6 +114,9 @@ _ABOUT = {
     "audit": "everything on the bus is kept in an event store, once and in order",
     "audit-forgets": "the same with a planted bug: it commits before it has kept anything",
     "audit-copies": "the same with a planted bug: what it keeps has a new id each time",
+    "read-model": "customers write orders and read them back from a read model that lags behind",
+    "read-model-forgets": "the same with a planted bug: it writes its checkpoint before its rows",
+    "read-model-doubles": "the same with a planted bug: it writes its checkpoint after its rows",
     "saga": "pay, reserve, or give the money back: right, whatever crashes",
     "transfer": "money from one account to another: right, whatever crashes",
     "order-processing": "an orchestrated saga of five steps: who has paid gets a parcel or the money back",
@@ -133,6 +137,9 @@ CATALOG: Mapping[str, Scenario] = MappingProxyType(
             AUDIT,
             AUDIT_FORGETS,
             AUDIT_COPIES,
+            READ_MODEL,
+            READ_MODEL_FORGETS,
+            READ_MODEL_DOUBLES,
             SAGA,
             TRANSFER,
             ORDER_PROCESSING,
