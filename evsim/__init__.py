@@ -106,6 +106,7 @@ _ROOMS = {
     "view.conflicts": ("appends", "attempts_at_once", "conflict_share"),
     "lab.durability": ("append_times",),
     "lab.scenario": ("Scenario",),
+    "lab.cures": ("cures",),
     "lab.crash_table": ("crash_table",),
     "lab.rollout": ("roll_out", "roll_out_all"),
     "lab.text": ("source",),

@@ -8,7 +8,20 @@ import numpy as np
 import pytest
 from shops import run
 
-from evsim import Clients, Crash, Event, Exponential, History, Log, Projection, Scenario
+from evsim import (
+    Clients,
+    Consumer,
+    Crash,
+    Event,
+    Exponential,
+    History,
+    Log,
+    Projection,
+    Publisher,
+    Queue,
+    Scenario,
+    cures,
+)
 from evsim.errors import BadScenario, UnknownName
 from evsim.view import plots, staleness
 from evsim.view.sessions import monotonic_reads, read_your_writes
@@ -232,3 +245,42 @@ def test_figures_of_little_histories():
     assert plots.heads(never).facts["widest gap"] == "1 event, at 0 s"
     for figure in (plots.staleness(never), plots.heads(never)):
         assert figure.png().startswith(b"\x89PNG")
+
+
+def test_cures_are_compared():
+    shop_ = Scenario(*shop(views=("view", "other"), read_after_s=0.05, reads=2, read_s=0.001, write_read_s=0.05))
+    found = cures(shop_, until_s=100, seed=1)
+    assert list(found) == ["none", "wait", "write side", "sticky", "token"]
+    assert found["none"].stale > found["none"].back > 0
+    assert found["sticky"].back == 0 < found["sticky"].stale
+    assert found["token"].stale == found["token"].back == 0 < found["token"].at_source < 1
+    assert found["write side"].at_source == 1
+    assert repr(found).startswith("Only write side and token keep both promises")
+    assert found.figure().png().startswith(b"\x89PNG")
+    with pytest.raises(BadScenario, match="expected one"):
+        cures(Scenario(Log("orders")), until_s=1, seed=1)
+    with pytest.raises(BadScenario, match="nothing was measured"):
+        plots.cures({})
+    assert math.isnan(staleness.met(written()).stale)
+
+
+def test_the_whole_way_begins_with_the_wish():
+    """A desk that takes a second is part of the way from the wish to the read model."""
+    parts = (
+        Publisher("web", to="wishes", rate=0.5, type="place.order"),
+        Queue("wishes"),
+        Consumer(
+            "desk",
+            of="wishes",
+            members=10,
+            service_s=1.0,
+            on={"place.order": lambda event, ctx: ctx.emit("order.placed")},
+            to="orders",
+        ),
+        Log("orders"),
+        Projection("view", of="orders", service_s=0.001),
+    )
+    history = run(*parts, until_s=100)
+    assert staleness.quantile_s(history, 0.5) == pytest.approx(0.001, abs=1e-6)
+    assert staleness.whole_way_s(history, 0.5) == pytest.approx(1.001, abs=1e-6)
+    assert math.isnan(staleness.whole_way_s(run(*parts, until_s=0.001), 0.5))

@@ -93,6 +93,24 @@ def quantile_s(history: History, share: float, view: str | None = None, *, from_
     return float(after[min(len(after) - 1, math.ceil(share * len(after)) - 1)]) if len(after) else math.nan
 
 
+def whole_way_s(history: History, share: float, view: str | None = None, *, from_s: float = 0.0) -> float:
+    """After how many seconds this share of wishes could be seen: from the first event of their flow, a command, on."""
+    found = sides(history, view)
+    events = np.flatnonzero(found.written & (found.stored_s >= from_s))
+    published = _published_s(history)
+    roots = np.array([history.root_of(event) for event in events.tolist()], dtype=np.int64)
+    known = roots >= 0
+    took = np.sort(found.seen_s[events[known]] - published[roots[known]])
+    return float(took[min(len(took) - 1, math.ceil(share * len(took)) - 1)]) if len(took) else math.nan
+
+
+def _published_s(history: History) -> Floats:
+    found = np.full(history.event_count, math.inf)
+    rows = np.flatnonzero(np.isin(history.what, history.codes("published")))[::-1]
+    found[history.event[rows]] = history.time[rows]
+    return found
+
+
 def versions_behind(history: History, view: str | None = None, *, from_s: float = 0.0) -> Floats:
     """For 0, 1, 2… the share of time in which a key is so many versions behind, on average over all keys written to.
 
@@ -234,6 +252,33 @@ def _newest(labels: Whole, numbers: Whole, shown_s: Floats, asked: Whole, at_s: 
     found = np.zeros(len(order), dtype=np.int64)
     found[order] = newest
     return found[len(events) :]
+
+
+class Met(NamedTuple):
+    """What sessions met, in short.
+
+    The shares of answers without their own write, of answers that went back in time, and of those that the side which
+    is written to had to give; and how long answers took.
+    """
+
+    answers: int
+    stale: float
+    back: float
+    mean_s: float
+    p99_s: float
+    at_source: float
+
+
+def met(history: History, clients: str | None = None) -> Met:
+    """What sessions met; shares are nan when nobody read anything."""
+    found = reads(history, clients)
+    many = len(found.event)
+    if not many:
+        return Met(0, math.nan, math.nan, math.nan, math.nan, math.nan)
+    took = np.sort(found.took_s)
+    p99_s = float(took[min(many - 1, math.ceil(0.99 * many) - 1)])
+    shares = (found.stale.mean(), (found.version < found.before).mean(), took.mean(), p99_s, found.at_source.mean())
+    return Met(many, *map(float, shares))
 
 
 # -------------------------------------------------------------------- by formula

@@ -4,6 +4,7 @@ from evsim.view.plots.anomaly_table import anomaly_table
 from evsim.view.plots.causality import causality
 from evsim.view.plots.compatibility import compatibility
 from evsim.view.plots.coverage import coverage
+from evsim.view.plots.cures import cures
 from evsim.view.plots.dead_letters import dead_letters
 from evsim.view.plots.depth import depth
 from evsim.view.plots.durability import durability_price
@@ -33,6 +34,7 @@ __all__ = [
     "compare_lines",
     "compatibility",
     "coverage",
+    "cures",
     "dead_letters",
     "depth",
     "durability_price",
