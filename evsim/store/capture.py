@@ -1,7 +1,8 @@
 """Change capture: every change of a SQLite table, by whomever, as a row of another table, in the same transaction.
 
 Triggers write what Debezium would read from the database's log: before and after, and a number for each change of a
-row. Nobody who changes the table has to know; nothing is captured that was rolled back, and nothing is committed uncaptured.
+row. Nobody who changes the table has to know; nothing is captured that was rolled back, and nothing is committed
+without being captured.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import Any, NamedTuple
 from evsim.errors import BadFile
 from evsim.patterns.replica import Change
 
+_TRIGGER = """create trigger if not exists {table}_{act}_captured after {act} on {table} begin
+    insert into {table}_changes (key, version, before, after) values (
+        {key}, 1 + coalesce((select max(version) from {table}_changes where key = {key}), 0), {before}, {after}); end"""
 _NAME = re.compile("[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 
@@ -52,13 +56,9 @@ def capture(db: sqlite3.Connection, table: str, key: str = "id") -> None:
     )
     for act, before, after in (("insert", None, "new"), ("update", "old", "new"), ("delete", "old", None)):
         row = after or before
-        known = f"select max(version) from {table}_changes where key = {row}.{key}"  # noqa: S608 - names are checked
-        version = f"1 + coalesce(({known}), 0)"
-        values = f"{row}.{key}, {version}, {_object(columns, before)}, {_object(columns, after)}"
-        db.execute(
-            f"create trigger if not exists {table}_{act}_captured after {act} on {table} begin "
-            f"insert into {table}_changes (key, version, before, after) values ({values}); end"  # noqa: S608
-        )
+        words = {"act": act, "table": table, "key": f"{row}.{key}"}
+        words |= {"before": _object(columns, before), "after": _object(columns, after)}
+        db.execute(_TRIGGER.format(**words))
     db.execute(f"create index if not exists {table}_changes_by_key on {table}_changes (key, version)")
 
 
