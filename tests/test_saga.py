@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evsim.event import Event
+from evsim.lab.order_steps import DOERS
+from evsim.lab.order_steps import PLAN as ORDERS
+from evsim.patterns.inbox import Inbox, Memory
 from evsim.patterns.participant import choreographed, luck, participant, reactions
 from evsim.patterns.saga import Plan, Step, fact_of
 from evsim.patterns.saga_odds import compensations, stuck, success, with_retries
@@ -243,6 +248,49 @@ def test_any_order_any_duplicate_any_timer_ends_all_done_or_all_undone(data):
     net = play.net()
     expected = 1 if play.state.outcome == "completed" else 0
     assert set(net) == {expected}, (net, play.facts)
+
+
+class Boxed(Play):
+    """The catalogue's own plan and handlers, and an inbox in front of the saga and of everybody else."""
+
+    def __init__(self, luck):
+        self.boxes = {name: Memory(Inbox(), lambda: 0.0) for name in ("saga", "others")}
+        self.numbers = count(1)
+        super().__init__(ORDERS, luck=luck)
+        for handlers in DOERS.values():
+            self.on |= handlers
+
+    def numbered(self):
+        """Give every message that has none a number of its own; a copy keeps it."""
+        self.bag = [m if len(m) == 4 else (m[0], m[1], False, next(self.numbers)) for m in self.bag]
+
+    def pop(self, n):
+        self.numbered()
+        type_, data, _, number = self.bag.pop(n % len(self.bag))
+        box = self.boxes["others" if type_ in self.on else "saga"]
+        if str(number) not in box:
+            box.add(str(number))
+            self.deliver(type_, data)
+        self.numbered()
+
+
+@settings(max_examples=100, deadline=None)
+@given(luck=st.integers(0, 10**6), acts=st.lists(st.tuples(st.sampled_from("daar"), st.integers(0, 50)), max_size=60))
+def test_the_catalogues_plan_handlers_and_inbox_keep_their_promise_without_a_simulator(luck, acts):
+    """Delivered in any order, again, or with a timer in between: a message has one effect, an order one end."""
+    play = Boxed(luck)
+    for act, n in acts:
+        play.numbered()
+        if act == "r" and play.timers:
+            play.ring(n)
+        elif play.bag and act == "a":
+            play.bag.append(play.bag[n % len(play.bag)])
+        elif play.bag:
+            play.pop(n)
+    play.finish()
+    assert play.state.outcome in {"completed", "compensated"}
+    assert set(play.net()) == {1 if play.state.outcome == "completed" else 0}
+    assert [news.type for news in play.news] == [ORDERS.news(play.state.outcome)]
 
 
 # -------------------------------------------------------------------- the choreographed twin

@@ -114,7 +114,9 @@ def test_state_is_a_stream_of_events_that_adds_up():
 
 
 def test_a_saga_is_a_consumer_to_whoever_looks_and_a_saga_in_a_file():
-    assert "ordering" in shop().explain()
+    assert "ordering  conducts reserve.stock, charge.card, ship.order\n            no way back after ship.order" in (
+        shop().explain()
+    )
     said = shop().run(until_s=2, seed=1).history.parts["ordering"]
     assert said["kind"] == "consumer"
     assert said["saga"]["steps"][1]["undo"] == "refund.card"

@@ -21,6 +21,7 @@ from evsim.sim.publisher import Publisher
 from evsim.sim.relay import Relay
 from evsim.sim.resequencer import Resequencer
 from evsim.sim.router import Router, Wiretap
+from evsim.sim.saga import Saga
 from evsim.sim.service import Service
 from evsim.view.words import count, share, si
 from evsim.view.words import rate as per_second
@@ -36,6 +37,7 @@ def explained(name: str, parts: tuple[Any, ...]) -> str:
     lines += [_chain(part, parts) for part in parts if isinstance(part, Publisher) and _is_chain(part, parts)]
     lines += [_forwarder(part) for part in parts if isinstance(part, Router | Wiretap | Resequencer | Relay)]
     lines += [_consumer(part, parts) for part in parts if isinstance(part, Consumer)]
+    lines += [_saga(part) for part in parts if isinstance(part, Saga)]
     lines += [_event_store(part) for part in parts if isinstance(part, EventStore)]
     lines += [f"  fault     {part!r}" for part in parts if isinstance(part, Fault)]
     warnings = [warning for part in parts if isinstance(part, Consumer) for warning in _warnings(part, parts)]
@@ -154,6 +156,13 @@ def _event_store(part: EventStore) -> str:
         "sync": "nothing that it acknowledged is ever lost",
     }[part.durability]
     return f"  {part.name:<9} an event store, {most} appended one at a time; durability {part.durability}: {risk}"
+
+
+def _saga(part: Saga) -> str:
+    stages = [" and ".join(step.do for step in stage) for stage in part.plan.stages]
+    pivot = next((step.do for step in part.plan.flat if step.pivot), None)
+    told = f"{'':<12}no way back after {pivot}" if pivot else f"{'':<12}every step can be undone, or is the last"
+    return f"  {part.name:<9} conducts {', '.join(stages)}\n{told}"
 
 
 def _warnings(part: Consumer, parts: tuple[Any, ...]) -> Iterator[str]:

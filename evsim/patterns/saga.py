@@ -9,157 +9,43 @@ and retriable steps as in C. Richardson, *Microservices Patterns*, ch. 4.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from pydantic import Field
-
-from evsim.kinds import ACTIONS, kind_of
+from evsim.patterns.saga_state import (
+    NEWS,
+    OPEN,
+    Decision,
+    Fact,
+    Leg,
+    Send,
+    State,
+    Timer,
+    is_news,
+    learnt_from,
+    moved,
+)
+from evsim.patterns.saga_step import Step, answer_type, fact_of, kind_or_none
 from evsim.value import Value
 
-Outcome = Literal["completed", "compensated", "stuck"]
-Phase = Literal[
-    "idle", "asked", "resting", "due", "done", "refused", "failed", "unknown",
-    "undoing", "undo_resting", "undo_due", "undone", "stuck",
-]  # fmt: skip
-
-NEWS: Mapping[str, str] = {"completed": "completed", "compensated": "cancelled", "stuck": "stuck"}
-"""How the end of a saga is told to others: ``order.completed``."""
-
-_ABOUT_THE_ANSWER = {"try", "answer"}
-_OPEN = {"asked", "resting", "due"}
-_UNDOING = {"undoing", "undo_resting", "undo_due"}
-
-
-class Step(Value):
-    """One step: ``Step("charge.card", undo="refund.card", timeout_s=5, retries=2)``.
-
-    ``do`` is the command that asks for it and ``undo`` the one that compensates. When no answer comes for ``timeout_s``
-    (None: wait for ever), or the answer is a failure, it is asked again, at most ``retries`` times, after ``wait_s``
-    when it failed; ``undo_retries`` is the same for the undo, and whoever fails them all is left to a human. After a
-    step that is the ``pivot`` the saga does not turn back: later steps are asked until they are done. ``silence`` is
-    what a step that never answered is taken for: ``"unknown"``, or ``"failed"``, the classic mistake. The answers
-    are ``done`` and ``undone`` (``card.charged``, ``card.refunded`` unless given), and ``charge-card.refused``,
-    ``charge-card.failed`` and ``charge-card.answered`` (with ``{"answer": "done"}``, for who is asked twice).
-    """
-
-    do: str
-    undo: str | None = None
-    timeout_s: float | None = Field(None, gt=0)
-    retries: int = Field(0, ge=0)
-    undo_retries: int = Field(2, ge=0)
-    wait_s: float = Field(0.0, ge=0)
-    pivot: bool = False
-    silence: Literal["unknown", "failed"] = "unknown"
-    done: str | None = None
-    undone: str | None = None
-    kind: Literal["step"] = "step"
-
-    @property
-    def done_type(self) -> str:
-        """The fact that says that it is done."""
-        return self.done or fact_of(self.do)
-
-    @property
-    def undone_type(self) -> str:
-        """The fact that says that it is undone."""
-        return self.undone or fact_of(self.undo or self.do)
-
-    def problems(self) -> Iterator[str]:
-        """What is wrong with this step."""
-        for command in filter(None, (self.do, self.undo)):
-            if len(command.split(".")) != 2 or _kind(command) != "command":
-                yield f"{command!r} is no command; expected verb.noun, such as 'charge.card'"
-        for fact in filter(None, (self.done, self.undone)):
-            if _kind(fact) not in {"domain", "integration"}:
-                yield f"{fact!r} is no fact; expected noun.participle, such as 'card.charged'"
-
-
-def _kind(event_type: str) -> str | None:
-    try:
-        return kind_of(event_type)
-    except ValueError:
-        return None
-
-
-def fact_of(command: str) -> str:
-    """The fact that a command leads to: ``card.charged`` of ``charge.card``."""
-    verb, _, noun = command.partition(".")
-    return f"{noun}.{ACTIONS.get(verb) or (f'{verb}d' if verb.endswith('e') else f'{verb}ed')}"
-
-
-def answer_type(command: str, how: str) -> str:
-    """``charge-card.refused`` of ``charge.card``: what is said about one command and no other."""
-    return f"{command.replace('.', '-')}.{how}"
-
+__all__ = [
+    "NEWS",
+    "Decision",
+    "Fact",
+    "Leg",
+    "Plan",
+    "Send",
+    "Stage",
+    "State",
+    "Step",
+    "Timer",
+    "answer_type",
+    "fact_of",
+]
 
 Stage = Step | tuple[Step, ...]
-
-
-class Fact(NamedTuple):
-    """Something that the saga has learnt or decided: what its state is made of."""
-
-    type: str
-    data: Mapping[str, Any]
-
-
-class Send(NamedTuple):
-    """Something to send: a command, the news of an end, or a case for a human."""
-
-    type: str
-    data: Mapping[str, Any]
-    manual: bool = False
-
-
-class Timer(NamedTuple):
-    """An event to be told to the saga after some seconds: it was asked for nothing unless an answer came before."""
-
-    type: str
-    data: Mapping[str, Any]
-    after_s: float
-    step: int
-    undo: bool
-
-
-@dataclass(frozen=True)
-class Leg:
-    """Where one step stands."""
-
-    phase: Phase = "idle"
-    tries: int = 0
-    failures: int = 0
-    undo_tries: int = 0
-    again: bool = False
-
-
-@dataclass(frozen=True)
-class State:
-    """Where a saga stands: each of its steps, whether it has turned back, how it has ended, and what it knows."""
-
-    legs: tuple[Leg, ...]
-    begun: bool = False
-    turned: bool = False
-    outcome: Outcome | None = None
-    told: frozenset[str] = frozenset()
-    data: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def status(self) -> str:
-        """What the rest of the system may know: pending, cancelling, or how it has ended."""
-        if self.outcome is not None:
-            return NEWS[self.outcome]
-        return "cancelling" if self.turned else "pending" if self.begun else "unborn"
-
-
-class Decision(NamedTuple):
-    """What the saga answers to an event: its new state, the facts that led there, what to send, when to wake up."""
-
-    state: State
-    facts: tuple[Fact, ...] = ()
-    sends: tuple[Send, ...] = ()
-    timers: tuple[Timer, ...] = ()
 
 
 class Plan(Value):
@@ -193,7 +79,7 @@ class Plan(Value):
     def noun(self) -> str:
         """What the saga is about: ``order`` of ``order.placed`` and of ``place.order``."""
         words = self.starts_on.split(".")
-        return words[-1] if _kind(self.starts_on) == "command" else words[-2]
+        return words[-1] if kind_or_none(self.starts_on) == "command" else words[-2]
 
     def news(self, outcome: str) -> str:
         """The type of event that tells of an end."""
@@ -220,7 +106,7 @@ class Plan(Value):
         """What is wrong with this plan, a sentence each."""
         if not self.flat:
             yield "a saga needs a step at least, such as Step('charge.card', undo='refund.card')"
-        if _kind(self.starts_on) is None:
+        if kind_or_none(self.starts_on) is None:
             yield f"starts_on={self.starts_on!r} is no type of event; expected one such as 'order.placed'"
         said: list[str] = []
         for step in self.flat:
@@ -283,8 +169,8 @@ class Plan(Value):
         number, undo, said = self.readings[type_]
         said = str(data.get("answer")) if said == "answered" else said
         leg = state.legs[number]
-        if _is_news(leg, state.turned, undo, said, data.get("try")):
-            more = _learnt_from(data, state.data) if said == "done" and not undo else {}
+        if is_news(leg, state.turned, undo, said, data.get("try")):
+            more = learnt_from(data, state.data) if said == "done" and not undo else {}
             yield Fact(f"{'undo' if undo else 'step'}.{said}", {"step": number, **more})
 
     def apply(self, state: State, fact: Fact) -> State:
@@ -293,13 +179,13 @@ class Plan(Value):
             case "saga.begun":
                 return replace(state, begun=True, data=fact.data["data"])
             case "saga.turned":
-                legs = tuple(replace(leg, phase="unknown") if leg.phase in _OPEN else leg for leg in state.legs)
+                legs = tuple(replace(leg, phase="unknown") if leg.phase in OPEN else leg for leg in state.legs)
                 return replace(state, turned=True, legs=legs)
             case "saga.completed" | "saga.compensated" | "saga.stuck":
                 outcome: Any = fact.type.removeprefix("saga.")
                 return replace(state, outcome=outcome, told=state.told | {outcome})
         number = fact.data["step"]
-        leg = _moved(state.legs[number], fact.type, state.turned, self.flat[number])
+        leg = moved(state.legs[number], fact.type, state.turned, self.flat[number])
         legs = (*state.legs[:number], leg, *state.legs[number + 1 :])
         learnt = fact.data.get("data")
         open_again = state.outcome is not None and leg.phase in {"done", "undone"}
@@ -390,64 +276,3 @@ class Plan(Value):
             number = fact.data["step"]
             if before.legs[number].phase != state.legs[number].phase:
                 yield from self._waits(state, number)
-
-
-def _learnt_from(data: Mapping[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """What an answer tells that later steps may want to know."""
-    new = {name: value for name, value in data.items() if name not in _ABOUT_THE_ANSWER and known.get(name) != value}
-    return {"data": new} if new else {}
-
-
-def _is_news(leg: Leg, turned: bool, undo: bool, said: str, attempt: Any) -> bool:
-    """Whether what was said about a step can change anything."""
-    if undo:
-        mine = attempt is None or attempt == leg.undo_tries
-        match said:
-            case "done":
-                return leg.phase in _UNDOING or (turned and leg.phase == "stuck")
-            case "failed" | "refused":
-                return mine and leg.phase == "undoing"
-            case "expired":
-                return mine and leg.phase in {"undoing", "undo_resting"}
-        return False
-    mine = attempt is None or attempt == leg.tries
-    match said:
-        case "done":
-            return leg.phase not in {"idle", "done"} and not leg.again
-        case "refused":
-            return leg.phase in _OPEN or leg.phase == "unknown"
-        case "failed":
-            return mine and leg.phase == "asked"
-        case "expired":
-            return mine and leg.phase in {"asked", "resting"}
-    return False
-
-
-def _moved(leg: Leg, what: str, turned: bool, step: Step) -> Leg:
-    """Where a step stands after a fact about it."""
-    rests = bool(step.wait_s)
-    match what:
-        case "step.asked":
-            return replace(leg, phase="asked", tries=leg.tries + 1)
-        case "step.done" if turned and leg.phase in _UNDOING:  # nobody knows which of the two came first
-            return replace(leg, again=True)
-        case "step.done":
-            return replace(leg, phase="done", undo_tries=0)
-        case "step.refused":
-            return replace(leg, phase="refused")
-        case "step.failed":
-            return replace(leg, phase="resting" if rests else "due", failures=leg.failures + 1)
-        case "step.expired":
-            return replace(leg, phase="due")
-        case "step.given_up" if leg.phase == "due":
-            known = leg.failures >= leg.tries or step.silence == "failed"
-            return replace(leg, phase="failed" if known else "unknown")
-        case "undo.asked":
-            return replace(leg, phase="undoing", undo_tries=leg.undo_tries + 1)
-        case "undo.done":
-            return replace(leg, phase="done" if leg.again else "undone", again=False, undo_tries=0)
-        case "undo.failed" | "undo.refused":
-            return replace(leg, phase="undo_resting" if rests else "undo_due")
-        case "undo.expired":
-            return replace(leg, phase="undo_due")
-    return replace(leg, phase="stuck")

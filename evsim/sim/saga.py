@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from evsim.chance import on_grid
 from evsim.event import Event
+from evsim.patterns.inbox import Inbox
 from evsim.patterns.saga import Fact, Plan, Stage, State, Timer
 from evsim.sim import handling
 from evsim.sim.consumer import Consumer, LiveConsumer
@@ -36,7 +37,7 @@ class Saga(Consumer):
     consumer in all other respects, so that it has members, a service time, and the five steps.
     """
 
-    inbox: bool = True
+    inbox: bool | Inbox = True
     outbox: bool = True
     starts_on: str  # type: ignore[misc]
     steps: tuple[Stage, ...]  # type: ignore[misc]
