@@ -13,6 +13,7 @@ from evsim.lab.ordering import ORDER_PROCESSING
 from evsim.lab.planted import PLANTED, SAGA, TRANSFER
 from evsim.lab.reading import READ_MODEL, READ_MODEL_DOUBLES, READ_MODEL_FORGETS
 from evsim.lab.scenario import Scenario
+from evsim.lab.syncing import SYNC, SYNC_BY_ARRIVAL
 from evsim.laws import Constant, Exponential
 from evsim.patterns.retry import Backoff, Retry
 from evsim.sim.broker.log import Log
@@ -27,7 +28,8 @@ from evsim.sim.service import Service
 
 __all__ = [
     "AUDIT", "CATALOG", "CHAIN", "HANDLERS", "HELLO", "INCIDENT", "ORDER_PROCESSING", "ORDER_SHOP", "OUTAGE", "PAYMENT",
-    "READ_MODEL", "SAGA", "TRANSFER", "WITHDRAWALS", "WITHDRAWALS_BLIND", "about", "charge", "get", "names", "ship",
+    "READ_MODEL", "SAGA", "SYNC", "TRANSFER", "WITHDRAWALS", "WITHDRAWALS_BLIND", "about", "charge", "get", "names",
+    "ship",
 ]  # fmt: skip
 
 HELLO = Scenario(
@@ -117,6 +119,8 @@ _ABOUT = {
     "read-model": "customers write orders and read them back from a read model that lags behind",
     "read-model-forgets": "the same with a planted bug: it writes its checkpoint before its rows",
     "read-model-doubles": "the same with a planted bug: it writes its checkpoint after its rows",
+    "sync": "three copies of a source's rows, one of them by a queue; right in any order",
+    "sync-by-arrival": "the same with a planted bug: the last change that comes wins, and deleted rows come back",
     "saga": "pay, reserve, or give the money back: right, whatever crashes",
     "transfer": "money from one account to another: right, whatever crashes",
     "order-processing": "an orchestrated saga of five steps: who has paid gets a parcel or the money back",
@@ -137,6 +141,8 @@ CATALOG: Mapping[str, Scenario] = MappingProxyType(
             AUDIT,
             AUDIT_FORGETS,
             AUDIT_COPIES,
+            SYNC,
+            SYNC_BY_ARRIVAL,
             READ_MODEL,
             READ_MODEL_FORGETS,
             READ_MODEL_DOUBLES,

@@ -11,6 +11,7 @@ from evsim.lab.accounts import ACCOUNT_HANDLERS
 from evsim.lab.audit_steps import AUDIT_HANDLERS
 from evsim.lab.order_steps import ORDER_HANDLERS
 from evsim.lab.stories import PLANTED_HANDLERS
+from evsim.lab.sync_steps import SYNC_HANDLERS
 from evsim.patterns.handler import Context
 
 
@@ -28,6 +29,14 @@ def ship(event: Event, ctx: Context) -> None:
 
 
 HANDLERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
-    {"charge": charge, "ship": ship, **ACCOUNT_HANDLERS, **PLANTED_HANDLERS, **AUDIT_HANDLERS, **ORDER_HANDLERS}
+    {
+        "charge": charge,
+        "ship": ship,
+        **ACCOUNT_HANDLERS,
+        **PLANTED_HANDLERS,
+        **AUDIT_HANDLERS,
+        **SYNC_HANDLERS,
+        **ORDER_HANDLERS,
+    }
 )
 """The allow-list: what ``on:`` in a file may say."""

@@ -263,6 +263,10 @@ class Run:
         """A figure: how often each key came, what became of it each time, and how often the effect happened."""
         return _plots().ledger(self.history, effect)
 
+    def divergence(self, source: str, copies: Mapping[str, str], field: str = "version") -> Figure:
+        """A figure: about how many rows copies differ from their source, over time; each is named by its effect."""
+        return _plots().divergence_figure(self.history, source, copies, field)
+
     def storm(self) -> Figure:
         """A figure: what was asked, what was asked again, and what came of it; for services and their callers."""
         return _plots().storm(self.history)

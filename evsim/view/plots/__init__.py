@@ -7,6 +7,7 @@ from evsim.view.plots.coverage import coverage
 from evsim.view.plots.cures import cures
 from evsim.view.plots.dead_letters import dead_letters
 from evsim.view.plots.depth import depth
+from evsim.view.plots.divergence import divergence_figure
 from evsim.view.plots.durability import durability_price
 from evsim.view.plots.heads import heads
 from evsim.view.plots.lag import lag
@@ -37,6 +38,7 @@ __all__ = [
     "cures",
     "dead_letters",
     "depth",
+    "divergence_figure",
     "durability_price",
     "heads",
     "lag",
