@@ -194,7 +194,7 @@ def test_the_versions_of_a_little_history():
     history = written(*rows, (8, "asked", "view", 2))
     assert staleness.versions_behind(history).tolist() == [5 / 8, 3 / 8]
     assert staleness.versions_behind(history, from_s=3).tolist() == [4 / 5, 1 / 5]
-    assert staleness.sides(history).after_s.tolist() == [1, 2]
+    assert staleness.sides(history).after_s().tolist() == [1, 2]
     assert staleness.quantile_s(history, 0.5) == 1
     assert staleness.quantile_s(history, 0.99) == 2
 

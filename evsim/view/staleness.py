@@ -30,12 +30,16 @@ class Sides(NamedTuple):
         """Which events were written."""
         return np.isfinite(self.stored_s)
 
-    @property
-    def after_s(self) -> Floats:
-        """How long each written event could not be seen, in the order of writing; inf if it never could."""
-        events = np.flatnonzero(self.written)
+    def after_s(self, from_s: float = 0.0) -> Floats:
+        """How long each event written from then on could not be seen, in the order of writing; inf if it never could.
+
+        What was merely under way at the end, for no longer than others took, is left out.
+        """
+        events = np.flatnonzero(self.written & (self.stored_s >= from_s))
         events = events[np.argsort(self.stored_s[events], kind="stable")]
-        return np.asarray(self.seen_s[events] - self.stored_s[events])
+        after = np.asarray(self.seen_s[events] - self.stored_s[events])
+        longest = float(np.max(after[np.isfinite(after)], initial=0.0))
+        return np.asarray(after[np.isfinite(after) | (self.end_s - self.stored_s[events] > longest)])
 
 
 def view_of(history: History, view: str | None = None) -> str:
@@ -87,9 +91,7 @@ def hidden_share(history: History, after_s: float, view: str | None = None, *, f
 
 def quantile_s(history: History, share: float, view: str | None = None, *, from_s: float = 0.0) -> float:
     """After how many seconds this share of what was written could be seen; inf if it never could, nan for no event."""
-    found = sides(history, view)
-    chosen = found.written & (found.stored_s >= from_s)
-    after = np.sort(found.seen_s[chosen] - found.stored_s[chosen])
+    after = np.sort(sides(history, view).after_s(from_s))
     return float(after[min(len(after) - 1, math.ceil(share * len(after)) - 1)]) if len(after) else math.nan
 
 

@@ -35,7 +35,7 @@ def heads(history: History, view: str | None = None) -> Figure:
     )
     times, gap = behind(found)
     widest = int(np.argmax(gap))
-    after = found.after_s
+    after = found.after_s()
     facts = {
         "written": f"{count(int(found.written.sum()), 'event')} to {found.source}",
         "seen": f"{count(int(np.isfinite(found.seen_s).sum()), 'event')} in {found.view}",

@@ -33,7 +33,7 @@ def staleness(history: History, view: str | None = None, *, from_s: float = 0.0)
     Dashed are the formulas of the M/M/1, where the parts fit one: exp(-(μ - λ)t), and (1 - r)rⁿ with r = λm / (1 + λm).
     """
     found = sides(history, view)
-    after = _after(found, from_s)
+    after = np.sort(found.after_s(from_s))
     if not len(after):
         return empty(f"Nothing was written that {found.view} could show", "There is no staleness to show.")
     behind = versions_behind(history, view, from_s=from_s)
@@ -72,11 +72,6 @@ def _law(history: History, found: Sides, from_s: float) -> _Law | None:
     return _Law(law.arrival_rate, law.service_rate, len(np.unique(Keys(history).labels[chosen])))
 
 
-def _after(found: Sides, from_s: float) -> Floats:
-    chosen = found.written & (found.stored_s >= from_s)
-    return np.sort(found.seen_s[chosen] - found.stored_s[chosen])
-
-
 def _quantile(after: Floats, part: float) -> float:
     return float(after[min(len(after) - 1, math.ceil(part * len(after)) - 1)])
 
@@ -98,8 +93,7 @@ def _facts(after: Floats, behind: Floats, law: _Law | None) -> dict[str, str]:
         theory = f", formula {share(float(law.versions[versions]))}" if law else ""
         facts[f"{count(versions, 'version')} behind"] = f"{share(float(behind[versions]))} of the time{theory}"
     facts["at most behind"] = count(len(behind) - 1, "version")
-    never = int(np.isinf(after).sum())
-    facts["not seen by the end"] = f"{grouped(never)} of {count(len(after), 'event')}"
+    facts["never seen"] = f"{grouped(int(np.isinf(after).sum()))} of {count(len(after), 'event')}"
     return facts
 
 
