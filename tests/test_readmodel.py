@@ -12,7 +12,7 @@ import time
 import pytest
 
 from evsim import Event, store
-from evsim.errors import BadFile, BadScenario, UnknownName
+from evsim.errors import BadEvent, BadFile, BadScenario, UnknownName
 from evsim.patterns.projection import Step, catch_up
 from evsim.store.readmodel import SQLReadModel, Table
 
@@ -35,7 +35,7 @@ def shop(count=10):
 
 
 def model(path=None, **settings):
-    return SQLReadModel(path, "customers", **({"tables": TABLES, "on": {"order.placed": total}} | settings))
+    return SQLReadModel(path, **({"name": "customers", "tables": TABLES, "on": {"order.placed": total}} | settings))
 
 
 def test_it_is_asked_with_sql():
@@ -202,6 +202,12 @@ def test_a_query_only_reads(sql):
         ({"tables": {"totals": Table({"customer": "text"}, key="custmer")}}, "did you mean 'customer'"),
         ({"on": {"place.order": total}}, "a wish"),
         ({"version": 0}, "version"),
+        ({"tables": {"totals": 3}}, "expected Table"),
+        ({"tables": {"totals": Table({}, key="a")}}, "no column 'a'"),
+        ({"tables": {"totals": Table({"a": "text"}, key=())}}, "for a key"),
+        ({"tables": {"totals": Table({"a": "text"}, key=3)}}, "for a key"),
+        ({"tables": {"totals": Table(3, key="a")}}, "for columns"),
+        ({"name": ""}, "no name of a read model"),
     ],
 )
 def test_mistakes_are_said_in_one_sentence(settings, word):
@@ -215,6 +221,9 @@ def test_mistakes_of_a_handler():
         (lambda rows, _: rows.put("total", customer="ada"), "did you mean 'totals'"),
         (lambda rows, _: rows.put("totals", orders=1), "without its key"),
         (lambda rows, _: rows.get("totals", orders=1), "found by customer"),
+        (lambda rows, _: rows.put("totals", customer=None, orders=1), "customer=None.* cannot be kept"),
+        (lambda rows, _: rows.put("totals", customer="ada", orders=2**64), "cannot be kept"),
+        (lambda rows, _: rows.put("totals", customer=["ada"]), "cannot be kept"),
     ]:
         with pytest.raises((BadScenario, UnknownName), match=word):
             model(on={"order.placed": handler}).take([(1, placed(1))])
@@ -226,6 +235,32 @@ def test_a_changed_shape_needs_another_version(tmp_path):
     with pytest.raises(BadFile, match="another version"):
         model(tmp_path / "views.db", tables=wider)
     assert model(tmp_path / "views.db", tables=wider, version=2).checkpoint == 0
+
+
+def test_two_read_models_of_a_file_do_not_share_a_table(tmp_path):
+    """Both would add to the same rows, each with a checkpoint of its own."""
+    first = model(tmp_path / "views.db")
+    first.take([(1, placed(1))])
+    with pytest.raises(BadFile, match="belongs to the read model 'customers'"):
+        model(tmp_path / "views.db", name="others")
+    other = {"counts": Table({"customer": "text", "orders": "integer", "spent": "real"}, key="customer")}
+    assert model(tmp_path / "views.db", name="others", tables=other).checkpoint == 0
+    assert first.query("select count(*) as n from totals") == [{"n": 1}]
+    assert first.is_live
+
+
+def test_a_file_that_cannot_be_made(tmp_path):
+    with pytest.raises(BadFile, match="a folder that is there"):
+        model(tmp_path / "nowhere" / "views.db")
+
+
+@pytest.mark.parametrize("position", [0, -1, True, "3", None])
+def test_a_bad_position_is_refused(position):
+    totals = model()
+    with pytest.raises(BadEvent, match="no position"):
+        totals.take([(1, placed(1)), (position, placed(2))])
+    assert totals.checkpoint == 0
+    assert totals.query("select * from totals") == []
 
 
 def test_another_file_is_left_alone(tmp_path):

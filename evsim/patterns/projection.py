@@ -71,9 +71,7 @@ class Projection:
 
     def next(self, view: View, position: Any, event: Event) -> View:
         """The view after an event; the same one when it has come before."""
-        if not isinstance(position, int) or isinstance(position, bool) or position < 1:
-            raise BadEvent(f"{shown(position)} is no position of an event; positions are whole numbers from 1")
-        if self.knows(view, position):
+        if self.knows(view, checked(position)):
             return view
         apply = self.on.get(event.type)
         return View(view.state if apply is None else apply(view.state, event), position)
@@ -84,6 +82,13 @@ class Projection:
         for position, event in events:
             found = self.next(found, position, event)
         return found
+
+
+def checked(position: Any) -> int:
+    """This position; BadEvent when it is none."""
+    if not isinstance(position, int) or isinstance(position, bool) or position < 1:
+        raise BadEvent(f"{shown(position)} is no position of an event; positions are whole numbers from 1")
+    return position
 
 
 # -------------------------------------------------------------------- read models, wherever they lie

@@ -11,11 +11,12 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from evsim.errors import BadFile, BadScenario, UnknownName, did_you_mean, shown
 from evsim.event import Event
 from evsim.kinds import kind_of
+from evsim.patterns.projection import checked
 
 Apply = Callable[["Rows", Event], None]
 """What an event means for the tables: ``(rows, event)`` writes what it changes."""
@@ -27,6 +28,7 @@ _SCHEMA = """create table if not exists evsim_models (
     model text not null, version integer not null, checkpoint integer not null default 0,
     live integer not null default 0, primary key (model, version)
 )"""
+_OWNERS = "create table if not exists evsim_tables (name text primary key, model text not null)"
 _ASK = "select checkpoint, live from evsim_models where model = ? and version = ?"
 _READS = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
 
@@ -45,16 +47,21 @@ class Table:
 
     def check(self, name: str) -> None:
         """BadScenario when this cannot be a table."""
+        columns, key = cast(Any, self.columns), cast(Any, self.key)
+        if not isinstance(columns, Mapping):
+            raise BadScenario(f"table {shown(name)} has {shown(columns)} for columns; expected {{'customer': 'text'}}")
         known: tuple[Any, ...] = (name, *self.columns)
-        for given in known:
-            if not isinstance(given, str) or not _NAME.fullmatch(given) or given.startswith(("sqlite_", "evsim_")):
+        for each in known:
+            if not isinstance(each, str) or not _NAME.fullmatch(each) or each.startswith(("sqlite_", "evsim_")):
                 raise BadScenario(
-                    f"{shown(given)} is no name of a table or column; expected small letters, digits and _, "
+                    f"{shown(each)} is no name of a table or column; expected small letters, digits and _, "
                     "beginning with a letter, such as 'total_spent'"
                 )
         for column, kind in self.columns.items():
             if kind not in TYPES:
                 raise BadScenario(f"column {column!r} of {name!r} is {shown(kind)}; expected {', '.join(TYPES)}")
+        if not isinstance(key, str | tuple) or not key:
+            raise BadScenario(f"table {name!r} has {shown(key)} for a key; expected a column, or several: ('a', 'b')")
         for column in self.keys:
             if column not in self.columns:
                 raise BadScenario(f"{name!r} has no column {column!r} for its key{did_you_mean(column, self.columns)}")
@@ -77,13 +84,22 @@ class Rows:
     def get(self, table: str, **key: Any) -> dict[str, Any] | None:
         """The row with this key, or None."""
         sql = f"select * from {self._place(table)} where {self._where(table, key)}"  # noqa: S608 - names are known
-        row = self._db.execute(sql, [*key.values()]).fetchone()
+        row = self._run(sql, key).fetchone()
         return None if row is None else dict(zip(self._tables[table].columns, row, strict=True))
 
     def remove(self, table: str, **key: Any) -> None:
         """Take away the row with this key, if there is one."""
         sql = f"delete from {self._place(table)} where {self._where(table, key)}"  # noqa: S608 - names are known
-        self._db.execute(sql, [*key.values()])
+        self._run(sql, key)
+
+    def _run(self, sql: str, values: Mapping[str, Any]) -> sqlite3.Cursor:
+        try:
+            return self._db.execute(sql, [*values.values()])
+        except (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError):
+            told = ", ".join(f"{name}={shown(value)}" for name, value in values.items())
+            raise BadScenario(
+                f"a row with {told} cannot be kept; expected text, numbers below 2**63, bytes, or None outside the key"
+            ) from None
 
     def _write(self, table: str, columns: Mapping[str, Any], change: str) -> None:
         place, shape = self._place(table), self._known(table, columns)
@@ -96,7 +112,7 @@ class Rows:
         action = f"do update set {', '.join(changes)}" if changes else "do nothing"
         marks = ", ".join("?" * len(names))
         sql = f"insert into {place} ({', '.join(names)}) values ({marks})"  # noqa: S608 - names are known
-        self._db.execute(f"{sql} on conflict ({keys}) {action}", list(columns.values()))
+        self._run(f"{sql} on conflict ({keys}) {action}", columns)
 
     def _place(self, table: str) -> str:
         if table not in self._tables:
@@ -127,27 +143,38 @@ class SQLReadModel:
     def __init__(
         self,
         path: str | Path | None,
-        name: str,
+        name: Any,
         *,
-        tables: Mapping[str, Table],
+        tables: Any,
         on: Mapping[str, Apply],
         version: Any = 1,
     ) -> None:
-        if not tables:
+        if not isinstance(name, str) or not name:
+            raise BadScenario(f"{shown(name)} is no name of a read model; expected text such as 'totals'")
+        if not isinstance(tables, Mapping) or not tables:
             raise BadScenario(f"read model {name!r} has no table; give tables={{'totals': Table(…)}}")
         for table, shape in tables.items():
+            if not isinstance(shape, Table):
+                raise BadScenario(f"table {shown(table)} is {shown(shape)}; expected Table({{…}}, key=…)")
             shape.check(table)
         for event_type in on:
             if kind_of(event_type) == "command":
                 raise BadScenario(f"{name} projects {event_type!r}, which is a wish; a read model follows facts")
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
             raise BadScenario(f"version={shown(version)} is refused; expected a whole number from 1")
-        self.name, self.tables, self.on, self.version = name, dict(tables), dict(on), version
-        self._db = sqlite3.connect(":memory:" if path is None else path, timeout=WAIT_S, isolation_level=None)
+        self.name: str = name
+        self.tables: dict[str, Table] = dict(tables)
+        self.on, self.version = dict(on), version
+        try:
+            self._db = sqlite3.connect(":memory:" if path is None else path, timeout=WAIT_S, isolation_level=None)
+        except sqlite3.Error as problem:
+            raise BadFile(f"{path}: {problem}; give a file in a folder that is there") from None
         try:
             self._open()
-        except sqlite3.DatabaseError as problem:
+        except (sqlite3.DatabaseError, BadFile) as problem:
             self._db.close()
+            if isinstance(problem, BadFile):
+                raise
             raise BadFile(f"{path} holds no read model ({problem}); give a new file, or one of evsim's") from None
         self._rows = Rows(self._db, self.tables, version)
 
@@ -159,8 +186,13 @@ class SQLReadModel:
 
     def _make(self, db: sqlite3.Connection) -> None:
         db.execute(_SCHEMA)
+        db.execute(_OWNERS)
         for table, shape in self.tables.items():
-            columns = [f"{_quoted(column)} {kind}" for column, kind in shape.columns.items()]
+            self._own(db, table)
+            columns = [
+                f"{_quoted(column)} {kind}{' not null' if column in shape.keys else ''}"
+                for column, kind in shape.columns.items()
+            ]
             keys = ", ".join(map(_quoted, shape.keys))
             place = _quoted(f"{table}__{self.version}")
             db.execute(f"create table if not exists {place} ({', '.join(columns)}, primary key ({keys}))")
@@ -174,6 +206,16 @@ class SQLReadModel:
         db.execute("insert or ignore into evsim_models (model, version) values (?, ?)", [self.name, self.version])
         if not known:
             self._show(db)
+
+    def _own(self, db: sqlite3.Connection, table: str) -> None:
+        """BadFile when this table is another read model's: both would write to its rows."""
+        db.execute("insert or ignore into evsim_tables values (?, ?)", [table, self.name])
+        (owner,) = db.execute("select model from evsim_tables where name = ?", [table]).fetchone()
+        if owner != self.name:
+            raise BadFile(
+                f"table {table!r} belongs to the read model {owner!r} in this file; give it another name here, or "
+                "give the two read models a file each"
+            )
 
     def _show(self, db: sqlite3.Connection) -> None:
         """Let this version answer."""
@@ -212,7 +254,7 @@ class SQLReadModel:
         def act() -> int:
             checkpoint, new = self.checkpoint, 0
             for position, event in given:
-                if position <= checkpoint:
+                if checked(position) <= checkpoint:
                     continue
                 apply = self.on.get(event.type)
                 if apply is not None:
@@ -244,8 +286,10 @@ class SQLReadModel:
 
     # ---------------------------------------------------------------- asking
 
-    def query(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+    def query(self, sql: Any, *values: Any) -> list[dict[str, Any]]:
         """The rows that a ``select`` finds, with ``?`` for each value; anything that would write is refused."""
+        if not isinstance(sql, str):
+            raise BadScenario(f"{shown(sql)} is no query; expected text that begins with 'select'")
 
         def reads_only(action: int, *_: Any) -> int:
             return sqlite3.SQLITE_OK if action in _READS else sqlite3.SQLITE_DENY
@@ -255,7 +299,7 @@ class SQLReadModel:
             found = self._db.execute(sql, values)
             names = [each[0] for each in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-        except sqlite3.Error as problem:
+        except (sqlite3.Error, OverflowError) as problem:
             hint = "a query may only read" if "authorized" in str(problem) else str(problem)
             raise BadScenario(f"{shown(sql)} was refused: {hint}") from None
         finally:
