@@ -24,6 +24,8 @@ from evsim.store import ANY, NONE, Appended, Conflict, MemoryStore, Recorded
 from evsim.store.recorder import Expected
 
 if TYPE_CHECKING:
+    from evsim.sim.catching_up import CatchUp
+    from evsim.sim.consumer import LiveConsumer
     from evsim.sim.world import World
 
 Reply = Callable[[Any], None]
@@ -142,6 +144,7 @@ class LiveEventStore(Node):
         self._writing = self._flushing = False
         self._paused_at = 0.0
         self._index: dict[str, int] = {}
+        self._readers: list[CatchUp] = []
         world.live[value.name] = self
 
     def ask(self, event: int, caller: str, reply: Reply, wish: Any = None) -> None:
@@ -235,6 +238,8 @@ class LiveEventStore(Node):
         elif self.safe < self.visible and not self._flushing:
             self._flushing = True
             self.world.call_in(self.value.unsafe_s, self._flush, self._losses)
+        for reader in self._readers:
+            reader.pump()
 
     def _flush(self, losses: int) -> None:
         """What was acknowledged is safe from now on. A frozen process writes nothing; an operating system does."""
@@ -266,6 +271,21 @@ class LiveEventStore(Node):
             code = self.world.history.code("confirmed", caller, self.name)
             for event in wish.events:
                 self.world.record(self.world.now, code, self._index[event.id], answer.version)
+
+    # ---------------------------------------------------------------- who follows
+
+    def subscribe(self, consumer: LiveConsumer) -> CatchUp:
+        """Let a projection follow all streams."""
+        from evsim.sim.catching_up import CatchUp
+
+        reader = CatchUp(self.world, consumer.value, self)
+        self._readers.append(reader)
+        return reader
+
+    def events_after(self, position: int, most: int) -> list[int]:
+        """The events behind a position that readers may see, as the history numbers them."""
+        found = self.store.read_all(position + 1, min(most, max(0, self.visible - position)))
+        return [self._index[each.event.id] for each in found]
 
     # ---------------------------------------------------------------- time
 
@@ -329,6 +349,8 @@ class LiveEventStore(Node):
             self._lose()
         for question in waiting:
             self._send(question, Unavailable(f"{self.name} crashed"))
+        for reader in self._readers:
+            reader.hang_up()
 
     def lose_power(self) -> None:
         """What the disk does not have is gone; called when the machine crashes with its power."""
@@ -359,3 +381,5 @@ class LiveEventStore(Node):
         for ticket, due in self._due.items():
             if due >= self._paused_at:
                 self._due[ticket] = due + pause_s
+        for reader in self._readers:
+            reader.pump()

@@ -20,23 +20,33 @@ Key = tuple[str | None, int]
 class Projection(Consumer):
     """A read model: ``Projection("orders-view", of="orders", service_s=Exponential(0.09), members=2)``.
 
-    It takes the events of a log one after the other; what an event says can be read from the step *saved* on. Its rows
-    lie in a database, where they survive a crash and are read while no member works. ``checkpoint`` says when the
-    position of an event is written there: ``"with"`` the rows, in one transaction, so that an event is applied exactly
-    once; ``"before"`` them, which loses an event when it crashes in between; ``"after"`` them, which applies one twice;
-    ``"none"`` asks the log alone how far it had come. With ``on`` a read model of your own is kept in ``ctx.state``. A
-    projection is a consumer in all other respects: it has members, a service time, and the five steps.
+    It takes the events of a log, or of all streams of an event store, one after the other; what an event says can be
+    read from the step *saved* on. Its rows lie in a database, where they survive a crash and are read while no member
+    works. ``checkpoint`` says when the position of an event is written there: ``"with"`` the rows, in one transaction,
+    so that an event is applied exactly once; ``"before"`` them, which loses an event when it crashes in between;
+    ``"after"`` them, which applies one twice; ``"none"`` asks the source alone how far it had come. With ``on`` a read
+    model of your own is kept in ``ctx.state``. A projection is a consumer in all other respects: it has members, a
+    service time, and the five steps.
     """
 
     checkpoint: Literal["with", "before", "after", "none"] = "with"
     kind: Literal["projection"] = "projection"  # type: ignore[assignment]
-    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {"of": ("log",), "to": BROKERS, "dead_letter": BROKERS}
+    refers: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "of": ("log", "event_store"),
+        "to": BROKERS,
+        "dead_letter": BROKERS,
+    }
 
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """What is wrong with this projection among these parts."""
         yield from super().check(parts)
         if self.share is not None or self.parallel > 1:
             yield f"{self.title}: its checkpoint is one position a partition; leave out share= and parallel="
+        if self.of in parts and parts[self.of].kind == "event_store":
+            for field in ("members", "commit", "group", "joins_at_s"):
+                if getattr(self, field) != type(self).model_fields[field].default:
+                    why = "an event store has one order of all events, and one reader at a time goes through it"
+                    yield f"{self.title}: {why}; leave out {field}="
 
     def describe(self) -> dict[str, Any]:
         """To whoever looks at a history it is a consumer that says when its checkpoint is written."""
@@ -104,9 +114,18 @@ class Projecting(Handling):
 
     def skips(self, member: Member, event: int) -> bool:
         """What is at or below the checkpoint is known."""
-        if member.cursor.position <= self._live.checkpoints.get(member.cursor.place, -1):
-            return True
-        return super().skips(member, event)
+        return self._is_applied(member) or super().skips(member, event)
+
+    def _is_applied(self, member: Member) -> bool:
+        return member.cursor.position <= self._live.checkpoints.get(member.cursor.place, -1)
+
+    def _was_done_meanwhile(self, member: Member, index: int) -> bool:
+        """The transaction that writes the rows looks at the checkpoint again: another member may have come by."""
+        if self.value.checkpoint != "with" or not self._is_applied(member):
+            return super()._was_done_meanwhile(member, index)
+        self.world.record(self.world.now, member.cursor.skipped, index, member.cursor.position)
+        member.finish()
+        return True
 
     def _handled(self, member: Member, index: int, context: Context) -> None:
         when = self.value.checkpoint
@@ -129,4 +148,5 @@ class Projecting(Handling):
         super()._publish(member, events)
 
     def _advance(self, member: Member) -> None:
-        self._live.checkpoints[member.cursor.place] = member.cursor.position
+        cursor, known = member.cursor, self._live.checkpoints
+        known[cursor.place] = max(cursor.position, known.get(cursor.place, -1))

@@ -128,8 +128,13 @@ class Ledger:
         return last
 
     def entered(self, group: str) -> Whole:
-        """For each event the row by which it set out for this group (published, or put aside, to its log), or -1."""
+        """For each event the row by which it set out for this group (published, or put aside, to its log), or -1.
+
+        In an event store it sets out when it is stored: nobody publishes to that.
+        """
         reads = self.reads[group]
+        if {self.history.parts.get(place, {}).get("kind") for place in reads} == {"event_store"}:
+            return self.first(self.rows_of(self.stored_for(group)))
         towards = np.array([log_of(place) in reads for place in self.places], dtype=bool)
         came = self.first(self.rows_of(self.wanted("published", "dead_lettered", "retried") & towards))
         if not self.takes_one_by_one(group):
@@ -183,7 +188,10 @@ class Ledger:
     def stored_for(self, group: str) -> Flags:
         """For each code whether it is the storing of an event in a log that this group reads."""
         reads = self.reads[group]
-        return self.wanted("stored") & np.array([log_of(place) in reads for place in self.places], dtype=bool)
+        here = [
+            log_of(what.place) in reads or (":" in what.place and what.node in reads) for what in self.history.whats
+        ]
+        return self.wanted("stored") & np.array(here, dtype=bool)
 
     def each(self, group: str | None) -> Iterator[str]:
         """The consumer groups meant, one by one."""
