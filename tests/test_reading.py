@@ -92,3 +92,38 @@ def test_clients_crash_and_come_back():
     assert not ((times > 5) & (times < 10)).any()
     assert not ((times > 15) & (times < 17)).any()
     assert (times > 20).sum() > 50
+
+
+def test_a_member_that_slept_and_was_replaced_applies_nothing_again():
+    """The one that wakes up has an event in hand that another one has applied long ago."""
+    shop = SHOP.replace("orders-view", members=2, session_timeout_s=3)
+    for seed in range(6):
+        run = shop.plus(ev.Pause("orders-view-1", at_s=10, for_s=10)).run(until_s=60, seed=seed)
+        assert run.check(ev.applied_once())[0].state == "ok"
+    zombie = shop.replace("orders-view", checkpoint="after").plus(ev.Pause("orders-view-1", at_s=10, for_s=10))
+    states = {zombie.run(until_s=60, seed=seed).check(ev.applied_once())[0].state for seed in range(6)}
+    assert "VIOLATED" in states
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        ev.Slow("orders-view", factor=3, at_s=10, for_s=5),
+        ev.Join("orders-view", at_s=10),
+        ev.Leave("orders-view-1", at_s=10),
+    ],
+)
+def test_a_projection_is_hit_like_any_consumer(fault):
+    shop = SHOP.replace("orders", partitions=3).replace("orders-view", members=2, dead_letter="dead")
+    dead = ev.Log("dead")
+    assert shop.plus(dead, fault).run(until_s=40, seed=1).check(ev.applied_once())[0].state == "ok"
+    poisoned = shop.plus(dead, fault, ev.Poison("orders-view", nth=10)).run(until_s=40, seed=1)
+    assert "never applied" in poisoned.check(ev.applied_once())[0].lines[0]
+
+
+def test_what_the_log_has_twice_only_an_inbox_knows():
+    """Two offsets are two events to a checkpoint, even if they are one to whoever wrote it."""
+    twice = SHOP.plus(ev.Duplicate("customers", "orders", share=0.2))
+    assert "applied it again" in twice.run(until_s=20, seed=1).check(ev.applied_once())[0].lines[0]
+    run = twice.replace("orders-view", inbox=True).run(until_s=20, seed=1)
+    assert run.check(ev.applied_once())[0].state == "ok"

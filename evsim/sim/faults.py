@@ -208,7 +208,7 @@ class Join(Fault):
 
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """Only a consumer has members."""
-        yield from self.refer("part", self.part, ("consumer",), parts)
+        yield from self.refer("part", self.part, ("consumer", "projection"), parts)
 
     def begin(self, world: World) -> None:
         """Schedule the newcomer."""
@@ -224,7 +224,7 @@ class Leave(OnPart):
 
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """Only a consumer has members."""
-        yield from self.refer("part", part_of_known(self.part, parts), ("consumer",), parts)
+        yield from self.refer("part", part_of_known(self.part, parts), ("consumer", "projection"), parts)
 
     def begin(self, world: World) -> None:
         """Schedule the farewell."""

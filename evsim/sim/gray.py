@@ -32,7 +32,7 @@ class Slow(OnPart):
 
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """Only who works can be slow."""
-        yield from self.check_part(parts, ("consumer", "service", "event_store"))
+        yield from self.check_part(parts, ("consumer", "projection", "service", "event_store"))
 
     def begin(self, world: World) -> None:
         """Schedule the change, and its end if there is one."""
@@ -113,7 +113,7 @@ class Poison(Fault):
 
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """Only a consumer handles events."""
-        yield from self.refer("part", self.part, ("consumer",), parts)
+        yield from self.refer("part", self.part, ("consumer", "projection"), parts)
 
     def begin(self, world: World) -> None:
         """Have the consumer look at each event before it handles it."""
