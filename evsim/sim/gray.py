@@ -32,7 +32,7 @@ class Slow(OnPart):
 
     def check(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """Only who works can be slow."""
-        yield from self.check_part(parts, ("consumer", "projection", "service", "event_store"))
+        yield from self.check_part(parts, ("consumer", "service", "projection", "event_store"))
 
     def begin(self, world: World) -> None:
         """Schedule the change, and its end if there is one."""
