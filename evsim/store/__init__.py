@@ -10,6 +10,7 @@ from pathlib import Path
 
 from evsim.errors import BadFile
 from evsim.patterns.snapshot import Every, WhenCostly
+from evsim.store.desk import Desk
 from evsim.store.files import read_cloudevents, read_jsonlines, write_cloudevents, write_jsonlines
 from evsim.store.foreign import read_eventsourcing
 from evsim.store.memory import MemoryStore
@@ -20,7 +21,7 @@ from evsim.store.repository import Done, Loaded, Repository
 from evsim.store.sqlite import Durability, SQLiteStore
 
 __all__ = [
-    "ANY", "EXISTS", "NONE", "Appended", "Conflict", "Done", "Every", "Loaded", "MemoryStore", "Recorded",
+    "ANY", "EXISTS", "NONE", "Appended", "Conflict", "Desk", "Done", "Every", "Loaded", "MemoryStore", "Recorded",
     "Repository", "SQLReadModel", "SQLiteStore", "Store", "Table", "WhenCostly", "history_of", "open",
     "read_cloudevents", "read_eventsourcing",
     "read_jsonlines", "write_cloudevents", "write_jsonlines",
