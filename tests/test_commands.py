@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel, Field
 
-from evsim import Decider, Event, store
+from evsim import Consumer, Crash, Decider, Duplicate, Event, Publisher, Queue, Scenario, store
 from evsim.errors import BadEvent, BadScenario, UnknownName
 from evsim.patterns.commands import CommandBus
 from evsim.patterns.handler import Reject
@@ -135,7 +135,9 @@ def test_a_plain_function_handles_as_well():
     ("how", "word"),
     [
         (lambda bus: bus.register("money.deposited", DepositMoney, print), "no command"),
+        (lambda bus: bus.register(3, DepositMoney, print), "3 is no command"),
         (lambda bus: bus.register("give.money", dict, print), "no pydantic model"),
+        (lambda bus: bus.register("close.account", CloseAccount, "print"), "cannot handle"),
         (lambda bus: bus.register("give.money", DepositMoney, print), "stands for"),
         (lambda bus: bus.route("give.money", WithdrawMoney, to=None, by="acount"), "did you mean 'account'"),
     ],
@@ -145,3 +147,43 @@ def test_mistakes_are_said_in_one_sentence(how, word):
     with pytest.raises(BadScenario, match=word) as refused:
         how(bus)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "given", [3, None, "deposit.money", {"type": "deposit.money"}, DepositMoney(account="7", amount=1)]
+)
+def test_only_events_are_sent(given):
+    kept, _, bus = bank()
+    with pytest.raises(BadEvent, match="no command"):
+        bus.send(given)
+    assert kept.position == 0
+
+
+def test_it_works_inside_a_handler():
+    """Wishes come over a queue, at least once, some of them senseless; a machine dies; each good one is taken once."""
+    kept, accounts, bus = bank()
+
+    def handle(event, ctx):
+        try:
+            done = bus.send(event)
+        except BadEvent as problem:
+            raise Reject(str(problem)) from None
+        ctx.effect("decided", version=done.version, again=done.again)
+
+    run = Scenario(
+        Publisher("atm", to="wishes", rate=5, type="deposit.money", data={"account": "7", "amount": 3}),
+        Publisher("prank", to="wishes", rate=1, type="deposit.money", data={"account": "7", "amount": -3}),
+        Queue("wishes"),
+        Queue("refused"),
+        Consumer("bank", of="wishes", on={"deposit.money": handle}, members=2, service_s=0.05, dead_letter="refused"),
+        Crash("bank", after="handled", nth=9, down_s=2),
+        Duplicate("atm", "wishes", share=0.2),
+    ).run(until_s=30, seed=4)
+    decided = [note for note in run.history.notes if "version" in note]
+    good = list(run.history.of("published", node="atm"))
+    assert len(good) > 100
+    assert kept.position == len({each.event.id for each in kept.read_all()}) == accounts.load("7").state / 3
+    assert any(note["again"] for note in decided)
+    assert len(run.history.of("dead_lettered")) > 10
+    assert not [each for each in kept.read_all() if each.event.data["amount"] < 0]
+    assert len(good) - 5 <= kept.position <= len(good)

@@ -44,12 +44,14 @@ class CommandBus:
         """The types of commands that are taken."""
         return tuple(self._ways)
 
-    def register(self, command_type: str, model: Any, handler: Handler) -> None:
+    def register(self, command_type: Any, model: Any, handler: Any) -> None:
         """Have this handler answer for a type of command; BadScenario when another one does already."""
-        if kind_of(command_type) != "command":
-            raise BadScenario(f"{command_type!r} is no command; call it like 'place.order'")
+        if not isinstance(command_type, str) or kind_of(command_type) != "command":
+            raise BadScenario(f"{shown(command_type)} is no command; call it like 'place.order'")
         if not (isinstance(model, type) and issubclass(model, BaseModel)):
             raise BadScenario(f"{shown(model)} is no pydantic model for {command_type!r}; give a class of BaseModel")
+        if not callable(handler):
+            raise BadScenario(f"{shown(handler)} cannot handle {command_type!r}; give a function of (command, event)")
         title = getattr(handler, "__name__", shown(handler))
         known = self._ways.get(command_type)
         if known is not None:
@@ -84,8 +86,10 @@ class CommandBus:
 
     # ---------------------------------------------------------------- what comes in
 
-    def check(self, command: Event) -> BaseModel:
+    def check(self, command: Any) -> BaseModel:
         """The data of a command as its model says; BadEvent with one sentence a mistake, UnknownName for its type."""
+        if not isinstance(command, Event):
+            raise BadEvent(f"{shown(command)} is no command; send an Event, or what bus.event(command, id) makes of it")
         way = self._way(command.type)
         given = thaw(command.data)
         try:
@@ -103,7 +107,7 @@ class CommandBus:
         found = next((name for name, way in self._ways.items() if way.model is type(command)), None)
         if found is None:
             known = [way.model.__name__ for way in self._ways.values()]
-            raise UnknownName(f"nobody handles a {type(command).__name__}{did_you_mean(type(command).__name__, known)}")
+            raise UnknownName(f"nobody handles {type(command).__name__!r}{did_you_mean(type(command).__name__, known)}")
         return Event(id, found, timestamp, source, command.model_dump(mode="json"))
 
     def _way(self, command_type: str) -> _Way:
