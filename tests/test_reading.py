@@ -36,7 +36,7 @@ def test_a_search_finds_the_planted_ones(name, step, said):
 
 
 def test_without_a_checkpoint_the_log_alone_does_not_help():
-    shop = SHOP.replace("orders-view", checkpoint="none")
+    shop = SHOP.replace("orders-view", checkpoint="none", inbox=False)
     run = shop.plus(ev.Crash("orders-view", after="saved", nth=5, down_s=2)).run(until_s=20, seed=1)
     assert "applied it again" in run.check(ev.applied_once())[0].lines[0]
 
@@ -100,7 +100,8 @@ def test_a_member_that_slept_and_was_replaced_applies_nothing_again():
     for seed in range(6):
         run = shop.plus(ev.Pause("orders-view-1", at_s=10, for_s=10)).run(until_s=60, seed=seed)
         assert run.check(ev.applied_once())[0].state == "ok"
-    zombie = shop.replace("orders-view", checkpoint="after").plus(ev.Pause("orders-view-1", at_s=10, for_s=10))
+    zombie = shop.replace("orders-view", checkpoint="after", inbox=False)
+    zombie = zombie.plus(ev.Pause("orders-view-1", at_s=10, for_s=10))
     states = {zombie.run(until_s=60, seed=seed).check(ev.applied_once())[0].state for seed in range(6)}
     assert "VIOLATED" in states
 
@@ -123,7 +124,7 @@ def test_a_projection_is_hit_like_any_consumer(fault):
 
 def test_what_the_log_has_twice_only_an_inbox_knows():
     """Two offsets are two events to a checkpoint, even if they are one to whoever wrote it."""
-    twice = SHOP.plus(ev.Duplicate("customers", "orders", share=0.2))
+    twice = SHOP.replace("orders-view", inbox=False).plus(ev.Duplicate("customers", "orders", share=0.2))
     assert "applied it again" in twice.run(until_s=20, seed=1).check(ev.applied_once())[0].lines[0]
     run = twice.replace("orders-view", inbox=True).run(until_s=20, seed=1)
     assert run.check(ev.applied_once())[0].state == "ok"

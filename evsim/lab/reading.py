@@ -20,9 +20,9 @@ READ_MODEL = Scenario(
         write_read_s=Constant(0.05),
     ),
     Log("orders"),
-    Projection("orders-view", of="orders", service_s=Exponential(0.1)),
+    Projection("orders-view", of="orders", service_s=Exponential(0.1), inbox=True),
     name="read-model",
 )
 
 READ_MODEL_FORGETS = READ_MODEL.replace("orders-view", checkpoint="before").called("read-model-forgets")
-READ_MODEL_DOUBLES = READ_MODEL.replace("orders-view", checkpoint="after").called("read-model-doubles")
+READ_MODEL_DOUBLES = READ_MODEL.replace("orders-view", checkpoint="after", inbox=False).called("read-model-doubles")

@@ -11,6 +11,7 @@ from evsim.chance import Chance
 from evsim.errors import BadScenario, UnknownName, did_you_mean
 from evsim.history import STEPS
 from evsim.laws import Constant
+from evsim.sim.clients import Clients
 from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash, Delay, Drop, Duplicate, Fault, Partition, Pause
 from evsim.sim.part import BROKERS, SERVICES
@@ -145,7 +146,7 @@ def _ways(scenario: Scenario) -> list[tuple[str, str]]:
     ways: list[tuple[str, str]] = []
     stores = [name for name, part in scenario.named.items() if part.kind == "event_store"]
     for part in scenario.parts:
-        if isinstance(part, Publisher):
+        if isinstance(part, Publisher | Clients):
             ways.append((part.name, part.to))
         elif isinstance(part, Consumer):
             ways += [(part.of, part.name), (part.name, part.of)]

@@ -24,9 +24,10 @@ class Projection(Consumer):
     read from the step *saved* on. Its rows lie in a database, where they survive a crash and are read while no member
     works. ``checkpoint`` says when the position of an event is written there: ``"with"`` the rows, in one transaction,
     so that an event is applied exactly once; ``"before"`` them, which loses an event when it crashes in between;
-    ``"after"`` them, which applies one twice; ``"none"`` asks the source alone how far it had come. With ``on`` a read
-    model of your own is kept in ``ctx.state``. A projection is a consumer in all other respects: it has members, a
-    service time, and the five steps.
+    ``"after"`` them, which applies one twice; ``"none"`` asks the source alone how far it had come. A checkpoint knows
+    positions; against an event that was stored twice an ``inbox`` helps. With ``on`` a read model of your own is kept
+    in ``ctx.state``. A projection is a consumer in all other respects: it has members, a service time, and the five
+    steps.
     """
 
     checkpoint: Literal["with", "before", "after", "none"] = "with"

@@ -34,7 +34,7 @@ def test_a_projection_that_does_not_look_at_its_checkpoint_applies_twice(project
 
 @pytest.mark.parametrize("checkpoint", ["before", "after", "none"])
 def test_a_checkpoint_apart_from_its_rows_is_found_by_a_crash_search(checkpoint):
-    shop = catalog.get("read-model").replace("orders-view", checkpoint=checkpoint)
+    shop = catalog.get("read-model").replace("orders-view", checkpoint=checkpoint, inbox=False)
     found = shop.search(ev.applied_once(), budget=300, until_s=20, progress=False)
     assert found.verdict.state == "VIOLATED"
 
