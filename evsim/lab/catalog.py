@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from evsim.errors import UnknownName, did_you_mean
 from evsim.lab.accounts import withdraw, withdraw_blind
+from evsim.lab.analytics import ANALYTICS, JOIN
 from evsim.lab.auditing import AUDIT, AUDIT_COPIES, AUDIT_FORGETS
 from evsim.lab.handlers import HANDLERS, charge, ship
 from evsim.lab.ordering import ORDER_PROCESSING
@@ -27,9 +28,9 @@ from evsim.sim.publisher import Publisher
 from evsim.sim.service import Service
 
 __all__ = [
-    "AUDIT", "CATALOG", "CHAIN", "HANDLERS", "HELLO", "INCIDENT", "ORDER_PROCESSING", "ORDER_SHOP", "OUTAGE", "PAYMENT",
-    "READ_MODEL", "SAGA", "SYNC", "TRANSFER", "WITHDRAWALS", "WITHDRAWALS_BLIND", "about", "charge", "get", "names",
-    "ship",
+    "ANALYTICS", "AUDIT", "CATALOG", "CHAIN", "HANDLERS", "HELLO", "INCIDENT", "JOIN", "ORDER_PROCESSING",
+    "ORDER_SHOP", "OUTAGE", "PAYMENT", "READ_MODEL", "SAGA", "SYNC", "TRANSFER", "WITHDRAWALS", "WITHDRAWALS_BLIND",
+    "about", "charge", "get", "names", "ship",
 ]  # fmt: skip
 
 HELLO = Scenario(
@@ -118,9 +119,11 @@ _ABOUT = {
     "audit-copies": "the same with a planted bug: what it keeps has a new id each time",
     "read-model": "customers write orders and read them back from a read model that lags behind",
     "read-model-forgets": "the same with a planted bug: it writes its checkpoint before its rows",
-    "read-model-doubles": "the same with a planted bug: it writes its checkpoint after its rows",
+    "read-model-doubles": "the same with a planted bug: it writes its checkpoint after its rows, and has no inbox",
     "sync": "three copies of a source's rows, one of them by a queue; right in any order",
     "sync-by-arrival": "the same with a planted bug: the last change that comes wins, and deleted rows come back",
+    "analytics": "two weeks of real flights, an hour a second: departures by hour and airport",
+    "join": "orders that are given the newest price that has come, which need not be the newest",
     "saga": "pay, reserve, or give the money back: right, whatever crashes",
     "transfer": "money from one account to another: right, whatever crashes",
     "order-processing": "an orchestrated saga of five steps: who has paid gets a parcel or the money back",
@@ -141,6 +144,8 @@ CATALOG: Mapping[str, Scenario] = MappingProxyType(
             AUDIT,
             AUDIT_FORGETS,
             AUDIT_COPIES,
+            ANALYTICS,
+            JOIN,
             SYNC,
             SYNC_BY_ARRIVAL,
             READ_MODEL,

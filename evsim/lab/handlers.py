@@ -8,6 +8,7 @@ from typing import Any
 
 from evsim.event import Event
 from evsim.lab.accounts import ACCOUNT_HANDLERS
+from evsim.lab.analytics_steps import ANALYTICS_HANDLERS
 from evsim.lab.audit_steps import AUDIT_HANDLERS
 from evsim.lab.order_steps import ORDER_HANDLERS
 from evsim.lab.stories import PLANTED_HANDLERS
@@ -36,6 +37,7 @@ HANDLERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         **PLANTED_HANDLERS,
         **AUDIT_HANDLERS,
         **SYNC_HANDLERS,
+        **ANALYTICS_HANDLERS,
         **ORDER_HANDLERS,
     }
 )

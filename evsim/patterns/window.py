@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from evsim.errors import BadScenario, shown
+from evsim.event import Event
+from evsim.patterns.handler import Context
 
 Late = Literal["drop", "update", "side"]
 State = MutableMapping[str, Any]
@@ -250,3 +252,42 @@ _NEVER = -1e300
 def _positive(name: str, value: Any) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
         raise BadScenario(f"{name}={shown(value)} is no length of a window; expected seconds above 0")
+
+
+# ---------------------------------------------------------------- at work
+
+
+def windowing(
+    windows: Windows,
+    *,
+    key: Callable[[Event], str],
+    value: Callable[[Event], Any] = lambda event: 1,
+    source: Callable[[Event], str] = lambda event: event.source,
+    says: str = "window.closed",
+    corrects: str = "window.corrected",
+    misses: str = "event.missed",
+) -> Callable[[Event, Context], None]:
+    """A handler that puts events into windows, kept in its state, and emits what they say.
+
+    A result is an event of the type ``says``, an update ``corrects``, and what came too late ``misses``; their data are
+    ``start_s``, ``end_s`` and ``value``, their key is the window's.
+    """
+    types = {"result": says, "update": corrects, "late": misses}
+
+    def window(event: Event, ctx: Context) -> None:
+        for said in windows.add(ctx.state, event.timestamp, key(event), value(event), source(event)):
+            data = {"start_s": said.span.start_s, "end_s": said.span.end_s, "value": said.value}
+            ctx.emit(types[said.what], data, key=said.key)
+
+    return window
+
+
+def late_share(bound_s: float, mean_s: float, size_s: float = 0.0, rate: float = math.inf) -> float:
+    """The share of events that come too late, when delays are exponential with this mean: e^(−L/m) for small windows.
+
+    An event waits for the end of its window of ``size_s`` too, (m/w)(1 − e^(−w/m)) of the share on average; and the
+    watermark itself lags √(πm/2r) behind when ``rate`` events a second come, for the newest one is late as well.
+    """
+    lag_s = math.sqrt(math.pi * mean_s / (2 * rate)) if rate < math.inf else 0.0
+    share = math.exp(-(bound_s + lag_s) / mean_s)
+    return share if size_s <= 0 else share * (mean_s / size_s) * (1 - math.exp(-size_s / mean_s))
