@@ -83,3 +83,14 @@ def test_it_is_drawn_and_told():
         assert figure.png().startswith(b"\x89PNG")
     assert "view saved its state" in drawn.story("web.3")
     assert drawn.summary()
+
+
+@pytest.mark.parametrize(("durability", "state"), [("sync", "ok"), ("flush", "VIOLATED"), ("none", "VIOLATED")])
+def test_a_store_that_forgets_takes_what_comes_next_from_its_read_models(durability, state):
+    """After a power cut it gives positions again that the projection has passed already."""
+    waits = {"sync_s": 0.005} if durability == "sync" else {}
+    cut = ev.Crash("store", at_s=10.3, down_s=2, power=True)
+    history = run(*shop(durability=durability, **waits), cut, until_s=40, seed=1)
+    verdict = ev.applied_once().judge(history)
+    assert verdict.state == state
+    assert all("never applied" in line for line in verdict.lines)
