@@ -277,7 +277,10 @@ class Boxed(Play):
 @settings(max_examples=100, deadline=None)
 @given(luck=st.integers(0, 10**6), acts=st.lists(st.tuples(st.sampled_from("daar"), st.integers(0, 50)), max_size=60))
 def test_the_catalogues_plan_handlers_and_inbox_keep_their_promise_without_a_simulator(luck, acts):
-    """Delivered in any order, again, or with a timer in between: a message has one effect, an order one end."""
+    """Delivered in any order, again, or with a timer in between: a message has one effect, an order one end.
+
+    One that was left to a human may come to its end all the same, when the answers arrive after all.
+    """
     play = Boxed(luck)
     for act, n in acts:
         play.numbered()
@@ -290,7 +293,8 @@ def test_the_catalogues_plan_handlers_and_inbox_keep_their_promise_without_a_sim
     play.finish()
     assert play.state.outcome in {"completed", "compensated"}
     assert set(play.net()) == {1 if play.state.outcome == "completed" else 0}
-    assert [news.type for news in play.news] == [ORDERS.news(play.state.outcome)]
+    told = [news.type for news in play.news]
+    assert told in ([ORDERS.news(play.state.outcome)], ["order.stuck", ORDERS.news(play.state.outcome)])
 
 
 # -------------------------------------------------------------------- the choreographed twin
