@@ -39,6 +39,10 @@ def test_what_two_messages_must_have_in_common(key, same):
     assert inbox.key_of(different) not in {inbox.key_of(each) for pair in same for each in pair}
 
 
+def test_messages_without_a_key_are_not_all_the_same():
+    assert len({Inbox(key="business").key_of(placed(n, key=None)) for n in (1, 2)}) == 2
+
+
 # ---------------------------------------------------------------- for how long
 
 
@@ -92,6 +96,19 @@ def test_a_bloom_filter_forgets_nothing_and_errs_as_often_as_it_was_made_to():
         assert wrong == pytest.approx(error_of(keys, bloom.bits, bloom.hashes), rel=0.12)
         assert bloom.error == pytest.approx(error, rel=0.05)
     assert Bloom(1000, 1e-3).hashes == 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("error", "probes", "filters"), [(0.05, 30_000, 10), (0.01, 30_000, 40)])
+def test_the_error_of_many_filters_is_within_three_per_cent_of_the_formula(error, probes, filters):
+    """C10: (1 − e^(−kn/m))^k, over filters with other keys, since each filter has luck of its own."""
+    keys, wrong = 3000, 0
+    for each in range(filters):
+        bloom = Bloom(keys, error)
+        for n in range(keys):
+            bloom.add(f"known {each}/{n}")
+        wrong += sum(f"new {each}/{n}" in bloom for n in range(probes))
+    assert wrong / (probes * filters) == pytest.approx(error_of(keys, bloom.bits, bloom.hashes), rel=0.03)
 
 
 def test_settings_that_make_no_sense_are_refused():

@@ -85,3 +85,10 @@ def test_the_repaired_one_is_not_accused():
 def test_nor_in_two_thousand_schedules():
     assert not (found := hunt(REPAIRED, AT_MOST)).found, str(found)
     assert not (found := hunt(REPAIRED, (*AT_MOST, SHIPPED, ENDS), ("crash", "pause"))).found, str(found)
+
+
+def test_what_a_dead_member_had_in_hand_is_under_way():
+    """It has handled the order and saved nothing: when it is back, the order comes again. Nobody is to blame yet."""
+    unlucky = REPAIRED.plus(ev.Crash("payment", after="handled", down_s=20))
+    assert {verdict.state for verdict in unlucky.run(until_s=10, seed=1).check(SHIPPED, ENDS)} == {"unknown"}
+    assert {verdict.state for verdict in unlucky.run(until_s=60, seed=1).check(SHIPPED, ENDS)} == {"ok"}

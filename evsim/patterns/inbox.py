@@ -23,12 +23,12 @@ from evsim.value import Value
 class Inbox(Value):
     """How a consumer knows what it has done: ``Consumer(…, inbox=Inbox(ttl_s=300))``; ``inbox=True`` is ``Inbox()``.
 
-    ``key`` is what two messages must have in common to be the same: their ``"id"``, their ``"business"`` key and type,
-    or their ``"content"`` (a hash of type, key and data). A key is forgotten after ``ttl_s`` (None: never), or when
-    ``capacity`` younger ones are known. With ``bloom_error`` the keys are kept in a Bloom filter for ``bloom_keys`` of
-    them, which takes that share of new messages for known ones, and drops them. ``written`` says when: ``"with"`` the
-    state in one transaction, where a unique key turns a second one away that came at the same time; ``"before"`` the
-    handling; or ``"after"`` everything was sent.
+    ``key`` is what two messages must have in common to be the same: their ``"id"``, their ``"business"`` key and type
+    (without a key: their id), or their ``"content"`` (a hash of type, key and data). A key is forgotten after ``ttl_s``
+    (None: never), or when ``capacity`` younger ones are known. With ``bloom_error`` the keys are kept in a Bloom filter
+    for ``bloom_keys`` of them, which takes that share of new messages for known ones, and drops them. ``written`` says
+    when: ``"with"`` the state in one transaction, where a unique key turns a second one away that came at the same
+    time; ``"before"`` the handling; or ``"after"`` everything was sent.
     """
 
     key: Literal["id", "business", "content"] = "id"
@@ -45,7 +45,7 @@ class Inbox(Value):
         if self.key == "id":
             return event.id
         if self.key == "business":
-            return f"{event.type} {event.key}"
+            return event.id if event.key is None else f"{event.type} {event.key}"
         text = json.dumps([event.type, event.key, thaw(event.data)], sort_keys=True, ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

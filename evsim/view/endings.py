@@ -183,7 +183,9 @@ class Flows:
         emits |= self.history.parts.get(group, {}).get("kind") in FORWARDERS
         lost = (handled >= 0) & ~sent & ~followed & emits[type_of]
         final = ledger.seen(ledger.rows("acked", "skipped", group=group))
-        return np.where(lost & final, handled, -1), lost & ~final
+        has_handler = bool(self.history.parts.get(group, {}).get("on"))
+        again = (handled >= 0) & ~sent & ~followed & ~final & (emits[type_of] | has_handler)
+        return np.where(lost & final, handled, -1), again
 
 
 def _anchors(causes: Whole, begins: Flags) -> Whole:
