@@ -105,17 +105,17 @@ class Resequencing(Forwarding):
         due_s = self.lines.next_due_s
         if due_s < self._alarm_s:
             self._alarm_s = due_s
-            self.world.call_in(max(0.0, on_grid(due_s - self.world.now)), self._ring, None)
+            self.world.call_in(max(0.0, on_grid(due_s - self.world.now)), self._ring, due_s)
 
-    def _ring(self, _: Any) -> None:
+    def _ring(self, due_s: float) -> None:
         """A gap may be due; a member that is down finds it when it is up again."""
         self._alarm_s = math.inf
         if self._member.frozen:
-            self._member.hold(self._ring, None)
+            self._member.hold(self._ring, due_s)
         elif self._member.down:
-            self.world.call_in(RETRY_S, self._ring, None)
+            self.world.call_in(RETRY_S, self._ring, due_s)
         else:
-            self._pass_on(self.lines.due(self.world.now))
+            self._pass_on(self.lines.due(max(self.world.now, due_s)))  # the clock is rounded to its grid
             self._set_alarm()
 
 
