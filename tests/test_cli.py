@@ -9,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 import evsim as ev
@@ -209,7 +210,9 @@ class TestAsAProgram:
         words = [sys.executable, "-m", "evsim", "run", "hello", "--until", "100000000"]
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
         program = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
-        time.sleep(2.5)
+        busy = psutil.Process(program.pid)
+        while busy.cpu_times().user < 2.0:  # by then it is at work, however slow the machine
+            time.sleep(0.1)
         program.send_signal(signal.SIGINT)
         out, err = program.communicate(timeout=60)
         assert (program.returncode, err) == (0, b"")
