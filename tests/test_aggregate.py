@@ -246,3 +246,52 @@ def test_how_many_events_a_load_replays_and_the_best_interval():
         assert replayed / (20 * every) == (every - 1) / 2
     assert best_every(0.002, 5, 10e-6) == 9
     assert best_every(0.002, 500, 1e-3) == 1
+
+
+@pytest.mark.parametrize("policy", [None, Every(2)])
+def test_a_deleted_aggregate_begins_anew_with_and_without_snapshots(policy):
+    file = store.open()
+    shop = Repository(file, ACCOUNT, snapshots=policy)
+    for n in range(4):
+        shop.handle("7", command(n, "pay.money", amount=10))
+    file.delete("account-7")
+    assert shop.load("7") == (ACCOUNT.initial, 3, 0)
+    assert list(shop.trail("7")) == []
+    for n in range(10, 13):
+        shop.handle("7", command(n, "pay.money", amount=1))
+        assert shop.load("7").state == shop.as_of("7", version=99).state
+    assert shop.load("7")[:2] == (ACCOUNT.initial | {"balance": 3}, 6)
+
+
+def test_a_state_may_be_nothing():
+    """A closed box is None: what is decided next starts from there, and so does the snapshot of it."""
+    box = Decider(
+        "box", "new",
+        {"close.box": lambda s, d: [("box.closed", {})], "open.box": lambda s, d: [("box.opened", {})]},
+        {"box.closed": lambda s, d: None, "box.opened": lambda s, d: f"opened after {s}"},
+    )  # fmt: skip
+    shop = Repository(store.open(), box, snapshots=Every(2))
+    assert shop.handle("1", command(1, "close.box")).state is None
+    assert shop.handle("1", command(2, "open.box")).state == "opened after None"
+    assert shop.load("1") == ("opened after None", 1, 0)
+
+
+def test_an_apply_that_changes_the_state_it_is_given_spoils_no_other_aggregate():
+    def added(state, data):
+        state["n"] += 1
+        return state
+
+    counter = Decider("counter", {"n": 0}, {"add.one": lambda s, d: [("one.added", {})]}, {"one.added": added})
+    shop = Repository(store.open(), counter)
+    for n, name in enumerate("ab"):
+        shop.handle(name, command(n, "add.one"))
+    assert [shop.load(name).state["n"] for name in "abab"] == [1, 1, 1, 1]
+    assert counter.initial == {"n": 0}
+
+
+def test_a_state_that_is_not_json_is_refused_before_anything_is_stored():
+    bag = Decider("bag", frozenset(), {}, {})
+    with pytest.raises(BadScenario, match=r"bag cannot have snapshots.*is not JSON"):
+        Repository(store.open(), bag, snapshots=Every(1))
+    kept = Decider("bag", frozenset(), {}, {}, plain=sorted, from_plain=frozenset)
+    assert Repository(store.open(), kept, snapshots=Every(1)).load("1").state == frozenset()

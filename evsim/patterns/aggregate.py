@@ -33,6 +33,9 @@ Apply = Callable[[Any, Mapping[str, Any]], Any]
 """What an event means: ``(state, data of the event)`` gives the next state."""
 
 
+_BEGINNING: Any = object()
+
+
 def _same(state: Any) -> Any:
     return state
 
@@ -75,9 +78,13 @@ class Decider:
             raise BadEvent(f"{self.name} cannot apply {event.type!r}{did_you_mean(event.type, self.apply)}")
         return function(state, event.data)
 
-    def state_of(self, events: Iterable[Event | Draft], state: Any = None) -> Any:
-        """The state after these events: from the beginning, or from a state."""
-        found = self.initial if state is None else state
+    def beginning(self) -> Any:
+        """The state before the first event, each time a new one: an ``apply`` that changes it spoils nobody else's."""
+        return copy.deepcopy(self.initial)
+
+    def state_of(self, events: Iterable[Event | Draft], state: Any = _BEGINNING) -> Any:
+        """The state after these events: from the beginning, or from a state, which may be None."""
+        found = self.beginning() if state is _BEGINNING else state
         for event in events:
             found = self.next(found, event)
         return found

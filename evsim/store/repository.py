@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from evsim.errors import BadEvent, BadScenario
-from evsim.event import Event, thaw, to_rfc3339
+from evsim.event import Event, freeze, thaw, to_rfc3339
 from evsim.patterns.aggregate import Aggregate, Decider, Draft
 from evsim.patterns.snapshot import Policy
 from evsim.store.recorder import NONE, Appended, Conflict, Recorded, Store
@@ -60,7 +60,8 @@ class Repository:
     """The aggregates of one kind in one store: ``Repository(shop, account, snapshots=Every(100))``.
 
     ``kind`` is a Decider or a class made from Aggregate. A snapshot is kept beside the stream, only the newest one,
-    with the version of the state's shape: one of another shape is not used, and the state is made from the events anew.
+    with the version of the state's shape. One of another shape is not used, nor one whose event readers cannot see any
+    more, because the stream was deleted or cut behind it: the state is made anew from the events that are there.
     """
 
     store: Store
@@ -71,6 +72,13 @@ class Repository:
 
     def __post_init__(self) -> None:
         self.decider = self.kind if isinstance(self.kind, Decider) else self.kind.decider()
+        if self.snapshots is not None:
+            try:
+                freeze({"state": self.decider.plain(self.decider.beginning())})
+            except BadEvent as problem:
+                raise BadScenario(
+                    f"{self.decider.name} cannot have snapshots: {problem}; or give plain= and from_plain="
+                ) from None
 
     def stream(self, name: str) -> str:
         """The stream of an aggregate: ``account-7`` of the account ``7``."""
@@ -80,18 +88,19 @@ class Repository:
 
     def load(self, name: str) -> Loaded:
         """The aggregate as it is, from the newest snapshot that can be used and the events behind it."""
-        state, version = self._snapshot(name)
-        before = version
-        for each in self.store.read(self.stream(name), version + 1):
-            state, version = self.decider.next(state, each.event), each.version
-        self._replayed[name] = self._replayed.get(name, 0) + version - before
-        return Loaded(state, version, version - before)
+        stream = self.stream(name)
+        last, (state, kept) = self.store.version(stream), self._snapshot(name)
+        replayed = 0
+        for each in self.store.read(stream, kept + 1 if kept >= 0 else None):
+            state, last, replayed = self.decider.next(state, each.event), each.version, replayed + 1
+        self._replayed[name] = self._replayed.get(name, 0) + replayed
+        return Loaded(state, last if replayed or kept < 0 else kept, replayed)
 
     def as_of(self, name: str, *, version: int | None = None, at_s: float | None = None) -> Loaded:
         """The aggregate as it was at a version, or at a moment in seconds since EPOCH: before its first later event."""
         if (version is None) == (at_s is None):
             raise BadScenario("as_of needs exactly one of version= and at_s=")
-        state, last, count = self.decider.initial, -1, 0
+        state, last, count = self.decider.beginning(), -1, 0
         for each in self.store.read(self.stream(name)):
             if (version is not None and each.version > version) or (at_s is not None and each.event.timestamp > at_s):
                 break
@@ -100,7 +109,7 @@ class Repository:
 
     def trail(self, name: str) -> Iterator[Line]:
         """The audit trail: every event with the state after it."""
-        state = self.decider.initial
+        state = self.decider.beginning()
         for each in self.store.read(self.stream(name)):
             state = self.decider.next(state, each.event)
             yield Line(each.version, each.event, state)
@@ -159,12 +168,16 @@ class Repository:
         return next(iter(self.store.read(self._place(name), limit=1, backwards=True)), None)
 
     def _snapshot(self, name: str) -> tuple[Any, int]:
-        """The newest snapshot, if it has the shape that the state has now; else the beginning."""
+        """The newest snapshot, if it has the shape the state has now and its event is there; else the beginning."""
         kept = self._kept(name)
         if kept is None or kept.event.version != self.decider.version:
-            return self.decider.initial, -1
+            return self.decider.beginning(), -1
         data = thaw(kept.event.data)
-        return self.decider.from_plain(data["state"]), int(data["version"])
+        version = int(data["version"])
+        stands_on = next(iter(self.store.read(self.stream(name), version, limit=1)), None)
+        if stands_on is None or stands_on.version != version:
+            return self.decider.beginning(), -1
+        return self.decider.from_plain(data["state"]), version
 
     def newest_snapshot(self, name: str) -> int:
         """The version that the newest snapshot shows, if it can be used; −1 if there is none."""
