@@ -5,12 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 import pytest
 
+from evsim.chance import Chance
 from evsim.errors import BadScenario, UnknownName
 from evsim.lab.catalog import CHAIN, INCIDENT, ORDER_SHOP, PAYMENT
 from evsim.lab.scenario import Scenario
+from evsim.lab.schedules import Lottery, crash_points
 from evsim.lab.search import LINES_MAX, search
 from evsim.lab.token import parse
 from evsim.laws import Exponential
@@ -19,6 +22,8 @@ from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash
 from evsim.sim.network import Link
 from evsim.sim.publisher import Publisher
+from evsim.sim.relay import Relay
+from evsim.sim.router import Router
 from evsim.view.checks import at_most_once, every, in_order_by_key, nothing_lost
 
 BUSY = Scenario(
@@ -123,3 +128,16 @@ def test_a_run_full_of_faults_shrinks_to_one_event_and_the_one_that_matters():
 def test_there_is_nothing_to_shrink_in_a_run_that_keeps_its_promises():
     with pytest.raises(BadScenario, match="breaks none"):
         ORDER_SHOP.run(10, seed=1).shrink(nothing_lost())
+
+
+@pytest.mark.parametrize(
+    "between", [Router("way", of="in", routes={"orders": {}}), Relay("way", of="in", to="orders", mark="before")]
+)
+def test_who_forwards_is_struck_too(between):
+    shop = Scenario(
+        Publisher("shop", to="in", rate=2, count=5), Log("in"), between, Log("orders"), Consumer("payment", of="orders")
+    )
+    drawn = [case.faults[0].part for case in islice(Lottery(shop, 60, ("crash",), 1, Chance(1)).cases(1), 200)]
+    assert set(drawn) == {"way", "payment"}
+    assert {point.part for point in crash_points(shop, 1)} == {"way", "payment"}
+    assert not shop.plus(*crash_points(shop, 1)).problems()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations, count
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from evsim.laws import Constant
 from evsim.sim.clients import Clients
 from evsim.sim.consumer import Consumer
 from evsim.sim.faults import Crash, Delay, Drop, Duplicate, Fault, Partition, Pause
-from evsim.sim.part import BROKERS, SERVICES
+from evsim.sim.part import BROKERS, SERVICES, SOURCES, STEPPING
 from evsim.sim.publisher import Publisher
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ FAULTS = ("crash", "crash_at", "pause", "drop", "duplicate", "delay", "partition
 """The kinds of fault that a search injects: a crash after a named step, or at a time; and the others by their names."""
 
 _DELIVERY = STEPS[2:]
-_FAIL = {"consumer", "saga", "projection", *BROKERS, *SERVICES, "event_store"}
+_FAIL = {*STEPPING, *BROKERS, *SERVICES, "event_store"}
 _DOWN_S = (1.0, 5.0, 60.0)
 _SHARES = (1.0, 0.5, 0.1)
 
@@ -64,14 +64,19 @@ def known(faults: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def crash_points(scenario: Scenario, deliveries: int) -> list[Crash]:
-    """Every crash after every step of each consumer's first ``deliveries``; the earliest first."""
-    consumers = [part for part in scenario.parts if isinstance(part, Consumer)]
+    """Every crash after every step of the first ``deliveries`` of each part that takes some; the earliest first."""
     return [
-        Crash(consumer.name, after=step, nth=nth, down_s=5.0)  # type: ignore[arg-type]
+        Crash(name, after=step, nth=nth, down_s=5.0)  # type: ignore[arg-type]
         for nth in range(1, deliveries + 1)
-        for consumer in consumers
+        for name in _takers(scenario)
         for step in _DELIVERY
     ]
+
+
+def _takers(scenario: Scenario) -> list[str]:
+    """Who takes deliveries step by step: consumers, and forwarders between brokers; a tap on an exchange does not."""
+    parts: Mapping[str, Any] = scenario.named
+    return [name for name, part in parts.items() if part.kind in STEPPING and parts[part.of].kind in SOURCES]
 
 
 def systematic(scenario: Scenario, seed: int, until_s: float, deliveries: int, faults: int) -> Iterator[Case]:
@@ -90,8 +95,7 @@ class Lottery:
 
     def __init__(self, scenario: Scenario, until_s: float, faults: tuple[str, ...], most: int, chance: Chance) -> None:
         self.scenario, self.until_s, self.faults, self.most, self.chance = scenario, until_s, faults, most, chance
-        parts = scenario.parts
-        self.consumers = [part.name for part in parts if isinstance(part, Consumer)]
+        self.takers = _takers(scenario)
         self.nodes = [name for name, part in scenario.named.items() if part.kind in _FAIL]
         self.ways = _ways(scenario)
         self.inward = [way for way in self.ways if scenario.named[way[1]].kind in BROKERS]
@@ -119,7 +123,7 @@ class Lottery:
         at_s = round(draw() * 0.8 * self.until_s, 2)
         for_s = _pick(draw, _DOWN_S)
         if kind == "crash":
-            nth, part = 1 + int(6 * draw() ** 2), _pick(draw, self.consumers)
+            nth, part = 1 + int(6 * draw() ** 2), _pick(draw, self.takers)
             return Crash(part, after=_pick(draw, _DELIVERY), nth=nth, down_s=for_s)
         if kind in {"crash_at", "pause"}:
             node = _pick(draw, self.nodes)
@@ -152,6 +156,8 @@ def _ways(scenario: Scenario) -> list[tuple[str, str]]:
             ways += [(part.of, part.name), (part.name, part.of)]
             ways += [(part.name, target) for target in (part.to, part.dead_letter) if target]
             ways += [way for store in stores for way in ((part.name, store), (store, part.name))]
+        elif getattr(part, "kind", None) in STEPPING:
+            ways += [(part.of, part.name), (part.name, part.of), *((part.name, target) for target in part.targets)]
         elif getattr(part, "kind", None) == "service":
             ways += [(part.name, called) for called in part.calls]
     return list(dict.fromkeys(ways))

@@ -121,8 +121,8 @@ def search(
 ) -> Found | Covered:
     """Try ``budget`` schedules until one breaks a promise; then shrink it.
 
-    Every second schedule is the next crash point (after each step of each consumer's first ``deliveries``, up to
-    ``most`` at once), the others are drawn. Equal arguments try equal schedules in the same order, with an
+    Every second schedule is the next crash point (after each step of the first ``deliveries`` of each part that takes
+    some, up to ``most`` at once), the others are drawn. Equal arguments try equal schedules in the same order, with an
     ``executor`` too, which may be any of ``concurrent.futures``. Raises BadScenario when there is nothing to search.
     """
     if not promises:
