@@ -10,6 +10,7 @@ from evsim.lab.accounts import withdraw, withdraw_blind
 from evsim.lab.analytics import ANALYTICS, JOIN
 from evsim.lab.auditing import AUDIT, AUDIT_COPIES, AUDIT_FORGETS
 from evsim.lab.handlers import HANDLERS, charge, ship
+from evsim.lab.notifying import NOTIFICATIONS, NOTIFICATIONS_KEYLESS
 from evsim.lab.ordering import ORDER_PROCESSING
 from evsim.lab.planted import PLANTED, SAGA, TRANSFER
 from evsim.lab.reading import READ_MODEL, READ_MODEL_DOUBLES, READ_MODEL_FORGETS
@@ -124,6 +125,8 @@ _ABOUT = {
     "sync-by-arrival": "the same with a planted bug: the last change that comes wins, and deleted rows come back",
     "analytics": "two weeks of real flights, an hour a second: departures by hour and airport",
     "join": "orders that are given the newest price that has come, which need not be the newest",
+    "notifications": "a post is told to all who follow its author: once, in time, and not at night",
+    "notifications-keyless": "the same with a planted bug: the provider is asked without a key, and tells some twice",
     "saga": "pay, reserve, or give the money back: right, whatever crashes",
     "transfer": "money from one account to another: right, whatever crashes",
     "order-processing": "an orchestrated saga of five steps: who has paid gets a parcel or the money back",
@@ -151,6 +154,8 @@ CATALOG: Mapping[str, Scenario] = MappingProxyType(
             READ_MODEL,
             READ_MODEL_FORGETS,
             READ_MODEL_DOUBLES,
+            NOTIFICATIONS,
+            NOTIFICATIONS_KEYLESS,
             SAGA,
             TRANSFER,
             ORDER_PROCESSING,

@@ -10,6 +10,7 @@ from evsim.event import Event
 from evsim.lab.accounts import ACCOUNT_HANDLERS
 from evsim.lab.analytics_steps import ANALYTICS_HANDLERS
 from evsim.lab.audit_steps import AUDIT_HANDLERS
+from evsim.lab.notify_steps import NOTIFY_HANDLERS
 from evsim.lab.order_steps import ORDER_HANDLERS
 from evsim.lab.stories import PLANTED_HANDLERS
 from evsim.lab.sync_steps import SYNC_HANDLERS
@@ -39,6 +40,7 @@ HANDLERS: Mapping[str, Callable[..., Any]] = MappingProxyType(
         **SYNC_HANDLERS,
         **ANALYTICS_HANDLERS,
         **ORDER_HANDLERS,
+        **NOTIFY_HANDLERS,
     }
 )
 """The allow-list: what ``on:`` in a file may say."""
