@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evsim import BadScenario
+from evsim import BadEvent, BadScenario
 from evsim.patterns.window import Session, Sliding, Span, Tumbling, Windows, late_share
 
 times = st.lists(st.tuples(st.floats(0, 100).map(lambda at: round(at, 2)), st.sampled_from("ab")), max_size=30)
@@ -128,7 +128,51 @@ def test_a_session_that_was_said_is_updated_when_a_late_event_joins_it():
     windows, state = Windows(Session(5), late="update", lateness_s=50), {}
     windows.add(state, 1, "a", 1)
     assert windows.add(state, 30, "a", 1) == [("result", "a", Span(1, 6), 1)]
-    assert windows.add(state, 4, "a", 1) == [("update", "a", Span(1, 9), 2)]
+    assert windows.add(state, 4, "a", 1) == [("update", "a", Span(1, 6), None), ("update", "a", Span(1, 9), 2)]
+
+
+@given(times, st.sampled_from([0.5, 3.0, 20.0]), st.sampled_from([0.0, 2.0]), st.integers(0, 99))
+def test_sessions_that_were_said_and_grow_together_are_counted_once_in_the_end(coming, gap_s, bound_s, seed):
+    """The last word on each span, whatever came when, is what the sessions of all events are."""
+    random.Random(seed).shuffle(coming)
+    said, _ = played(Windows(Session(gap_s), bound_s=bound_s, late="update", lateness_s=1000.0), coming)
+    last = {(each.key, each.span): each.value for each in said}
+    assert {span: value for span, value in last.items() if value is not None} == by_hand(Session(gap_s), coming)
+
+
+def test_two_sessions_that_were_said_are_taken_back_when_a_late_event_joins_them():
+    windows, state = Windows(Session(5), late="update", lateness_s=50), {}
+    for at_s in (1, 8, 30):
+        windows.add(state, at_s, "a", 1)
+    assert windows.add(state, 5, "a", 1) == [
+        ("update", "a", Span(1, 6), None), ("update", "a", Span(8, 13), None), ("update", "a", Span(1, 13), 3),
+    ]  # fmt: skip
+
+
+sizes = st.one_of(st.sampled_from([0.1, 0.2, 0.3, 0.7, 1 / 3, 1.1]), st.floats(1e-3, 1e4))
+
+
+@given(st.one_of(st.integers(-(10**6), 10**7), st.floats(-1e6, 1e7)), sizes, st.integers(1, 6))
+def test_a_moment_lies_in_its_windows_and_windows_in_a_row_touch(place, every_s, times):
+    """Also where sizes are no binary fractions and the moment is the end of a window and the start of the next."""
+    at_s = place * every_s
+    (span,) = Tumbling(every_s).spans(at_s)
+    assert span.start_s <= at_s < span.end_s
+    assert Tumbling(every_s).spans(span.end_s)[0].start_s == span.end_s
+    hopping = Sliding(times * every_s, every_s).spans(at_s)
+    assert len(hopping) == times
+    assert all(each.start_s <= at_s < each.end_s for each in hopping)
+    assert hopping[-1].start_s == span.start_s
+
+
+@pytest.mark.parametrize(
+    ("at_s", "key"), [(math.nan, "a"), (math.inf, "a"), ("5", "a"), (None, "a"), (5, None), (5, 7)]
+)
+def test_what_is_no_moment_or_no_key_is_refused_and_nothing_is_changed(at_s, key):
+    windows, state = Windows(Tumbling(10)), {}
+    with pytest.raises(BadEvent, match="expected"):
+        windows.add(state, at_s, key, 1)
+    assert state == {}
 
 
 def test_the_state_is_json_and_goes_on_where_it_was_left():
@@ -174,3 +218,24 @@ def test_how_many_events_are_late(bound_s, mean_s, size_s):
             windows.hear(state, now)  # a punctuation: the watermark is exactly the bound behind the clock
             late += sum(each.what == "late" for each in windows.add(state, at_s, "a", 1))
     assert late / (4 * many) == pytest.approx(late_share(bound_s, mean_s, size_s), rel=0.03)
+
+
+@pytest.mark.parametrize(("bound_s", "mean_s", "rate"), [(3, 2, 2.0), (0, 2, 0.5), (1, 0.5, 20.0), (0.5, 1, 0.2)])
+def test_the_watermark_lags_the_more_the_fewer_events_come(bound_s, mean_s, rate):
+    """The newest event is late as well: with few events a second, that is what counts."""
+    late, many = 0, 60_000
+    for seed in range(4):
+        rng, at_s, sent = random.Random(seed), 0.0, []
+        for _ in range(many):
+            at_s += rng.expovariate(rate)
+            sent.append(at_s)
+        windows, state = Windows(Tumbling(mean_s / 10), bound_s=bound_s, late="side"), {}
+        for _, at_s in sorted((at_s + rng.expovariate(1 / mean_s), at_s) for at_s in sent):
+            late += sum(each.what == "late" for each in windows.add(state, at_s, "a", 1))
+    assert late / (4 * many) == pytest.approx(late_share(bound_s, mean_s, mean_s / 10, rate), rel=0.03)
+
+
+@pytest.mark.parametrize("wrong", [(-1, 2), (1, 0), (1, 2, -1), (1, 2, 0, 0), (math.nan, 2)])
+def test_the_formula_refuses_what_is_no_time(wrong):
+    with pytest.raises(BadScenario, match="expected"):
+        late_share(*wrong)

@@ -39,8 +39,8 @@ def results(history: History, type: str = "window.closed") -> dict[tuple[str, fl
     found = {}
     for event in history.events:
         if event.type in {type, "window.corrected"}:
-            found[str(event.key), float(event.data["start_s"])] = event.data["value"]
-    return found
+            found[str(event.key), float(event.data["start_s"]), float(event.data["end_s"])] = event.data["value"]
+    return {(key, start_s): value for (key, start_s, _), value in found.items() if value is not None}
 
 
 def stale_share(history: History) -> float:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from evsim.errors import BadScenario, shown
+from evsim.errors import BadEvent, BadScenario, shown
 from evsim.event import Event
 from evsim.patterns.handler import Context
 
@@ -39,8 +39,8 @@ class Tumbling:
 
     def spans(self, at_s: float) -> list[Span]:
         """The window in which this moment lies."""
-        start_s = math.floor(at_s / self.size_s) * self.size_s
-        return [Span(start_s, start_s + self.size_s)]
+        n = _last(at_s, self.size_s)
+        return [Span(n * self.size_s, (n + 1) * self.size_s)]
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,16 @@ class Sliding:
 
     def spans(self, at_s: float) -> list[Span]:
         """The windows in which this moment lies, oldest first."""
-        last = math.floor(at_s / self.every_s)
-        first = math.floor((at_s - self.size_s) / self.every_s) + 1
-        starts = (n * self.every_s for n in range(first, last + 1))
-        return [Span(start_s, start_s + self.size_s) for start_s in starts if start_s <= at_s < start_s + self.size_s]
+        last = _last(at_s, self.every_s)
+        spans = (self._span(n) for n in range(last - math.ceil(self.size_s / self.every_s), last + 1))
+        return [span for span in spans if at_s < span.end_s]
+
+    def _span(self, n: int) -> Span:
+        """The window that begins n-th; where ends are starts of others, they are the same number."""
+        steps = self.size_s / self.every_s
+        whole = math.isclose(steps, round(steps), rel_tol=1e-9)
+        start_s = n * self.every_s
+        return Span(start_s, (n + round(steps)) * self.every_s if whole else start_s + self.size_s)
 
 
 @dataclass(frozen=True)
@@ -85,7 +91,10 @@ Kind = Tumbling | Sliding | Session
 
 
 class Output(NamedTuple):
-    """What a window says: its ``"result"``, an ``"update"`` of it, or an event that came too ``"late"`` for it."""
+    """What a window says: its ``"result"``, an ``"update"`` of it, or an event that came too ``"late"`` for it.
+
+    An update replaces what was said of the same span before; None: this session is part of a longer one now.
+    """
 
     what: Literal["result", "update", "late"]
     key: str
@@ -125,6 +134,9 @@ class Windows:
 
     def add(self, state: State, at_s: float, key: str, value: Any, source: str = "") -> list[Output]:
         """Take the value of one event and give what is to be said because of it, oldest window first."""
+        _moment(at_s)
+        if not isinstance(key, str):
+            raise BadEvent(f"key={shown(key)} is no key of a window; expected text, and for one line of windows 'all'")
         watermark_s = self.watermark_s(state)
         said: list[Output] = []
         for span in self.kind.spans(at_s):
@@ -133,6 +145,7 @@ class Windows:
 
     def hear(self, state: State, at_s: float, source: str = "") -> list[Output]:
         """A source has come as far as this timestamp: what is final now."""
+        _moment(at_s)
         marks = state.get(_MARKS, {})
         if at_s <= marks.get(source, -math.inf):
             return []
@@ -181,6 +194,9 @@ class Windows:
         new = _Kept(*span, total, said)
         state[_WINDOWS + key] = [list(each) for each in sorted([*others, new])]
         state[_NEXT] = min(state.get(_NEXT, math.inf), self._due_s(new))
+        for each in joined:
+            if each.said and each[:2] != span:
+                yield Output("update", key, Span(*each[:2]), None)
         if said:
             yield Output("update" if any(each.said for each in joined) else "result", key, span, total)
 
@@ -249,9 +265,22 @@ _NEVER = -1e300
 """The mark of a source that has not said anything, as a number that JSON knows."""
 
 
+def _last(at_s: float, step_s: float) -> int:
+    """The number of the last step that is not after this moment: neither division nor product is exact."""
+    n = math.floor(at_s / step_s)
+    if n * step_s > at_s:
+        return n - 1
+    return n + 1 if (n + 1) * step_s <= at_s else n
+
+
 def _positive(name: str, value: Any) -> None:
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
         raise BadScenario(f"{name}={shown(value)} is no length of a window; expected seconds above 0")
+
+
+def _moment(at_s: Any) -> None:
+    if not isinstance(at_s, int | float) or not -math.inf < at_s < math.inf:
+        raise BadEvent(f"at_s={shown(at_s)} is no moment; expected seconds, as an event's timestamp")
 
 
 # ---------------------------------------------------------------- at work
@@ -270,24 +299,64 @@ def windowing(
     """A handler that puts events into windows, kept in its state, and emits what they say.
 
     A result is an event of the type ``says``, an update ``corrects``, and what came too late ``misses``; their data are
-    ``start_s``, ``end_s`` and ``value``, their key is the window's.
+    ``start_s``, ``end_s`` and ``value``, their key is the window's. A consumer may have several, of different kinds or
+    with different ``says``, each with a corner of the state.
     """
     types = {"result": says, "update": corrects, "late": misses}
+    corner = f"{says} {windows.kind} "
 
     def window(event: Event, ctx: Context) -> None:
-        for said in windows.add(ctx.state, event.timestamp, key(event), value(event), source(event)):
+        for said in windows.add(_Corner(ctx.state, corner), event.timestamp, key(event), value(event), source(event)):
             data = {"start_s": said.span.start_s, "end_s": said.span.end_s, "value": said.value}
             ctx.emit(types[said.what], data, key=said.key)
 
     return window
 
 
+class _Corner(MutableMapping[str, Any]):
+    """The entries of a state whose names begin like this."""
+
+    def __init__(self, state: State, begin: str) -> None:
+        self._state, self._begin = state, begin
+
+    def __getitem__(self, name: str) -> Any:
+        return self._state[self._begin + name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._state[self._begin + name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._state[self._begin + name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.removeprefix(self._begin) for name in self._state if name.startswith(self._begin))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
 def late_share(bound_s: float, mean_s: float, size_s: float = 0.0, rate: float = math.inf) -> float:
     """The share of events that come too late, when delays are exponential with this mean: e^(−L/m) for small windows.
 
     An event waits for the end of its window of ``size_s`` too, (m/w)(1 − e^(−w/m)) of the share on average; and the
-    watermark itself lags √(πm/2r) behind when ``rate`` events a second come, for the newest one is late as well.
+    watermark itself lags behind when ``rate`` events a second come (a Poisson process), for the newest one is late as
+    well. With a = rate · m that leaves 1 − ∫₀¹ (y e^(1−y))^a dy of the share, about e^(−√(π/2a)) for large a.
     """
-    lag_s = math.sqrt(math.pi * mean_s / (2 * rate)) if rate < math.inf else 0.0
-    share = math.exp(-(bound_s + lag_s) / mean_s)
+    for name, given, least in (("bound_s", bound_s, 0), ("size_s", size_s, 0)):
+        if not least <= given < math.inf:
+            raise BadScenario(f"{name}={shown(given)} is refused; expected seconds from 0")
+    for name, given in (("mean_s", mean_s), ("rate", rate)):
+        if not given > 0:
+            raise BadScenario(f"{name}={shown(given)} is refused; expected a number above 0")
+    share = math.exp(-bound_s / mean_s) * (1 - _overtakes_all(rate * mean_s))
     return share if size_s <= 0 else share * (mean_s / size_s) * (1 - math.exp(-size_s / mean_s))
+
+
+def _overtakes_all(many: float) -> float:
+    """The chance that nobody who left later is there yet, when so many leave in the mean of an exponential delay."""
+    if many == math.inf:
+        return 0.0
+    steps = 2000
+    width = min(1.0, 12 / math.sqrt(many))  # further away from 1 there is nothing
+    moments = (1 - width * (n + 0.5) / steps for n in range(steps))
+    return width / steps * sum(math.exp(many * (math.log(y) + 1 - y)) for y in moments)

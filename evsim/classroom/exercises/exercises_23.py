@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from typing import Any
@@ -14,7 +15,7 @@ STREAMS = 200
 
 
 def _bound(bound_s: Any) -> Outcome:
-    if isinstance(bound_s, bool) or not isinstance(bound_s, int | float) or bound_s < 0:
+    if isinstance(bound_s, bool) or not isinstance(bound_s, int | float) or not 0 <= bound_s < math.inf:
         return broken(f"my_bound_s = {bound_s!r}", ask="for how many seconds does one wait?")
     share = late_share(bound_s, MEAN_S, SIZE_S, RATE)
     if share > MISSED:
