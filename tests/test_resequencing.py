@@ -75,6 +75,43 @@ def test_settings_that_make_no_sense_are_refused(wrong):
         Resequencer(**wrong)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [{"gap_timeout_s": "5"}, {"gap_timeout_s": True}, {"capacity": 1.5}, {"capacity": "3"}, {"capacity": True}],
+)
+def test_settings_of_a_wrong_kind_are_refused_in_a_sentence(wrong):
+    with pytest.raises(ev.BadScenario, match=f"{next(iter(wrong))}=.*expected"):
+        Resequencer(**wrong)
+
+
+@pytest.mark.parametrize("number", [0, -1, 1.5, "1", None, True, math.nan])
+def test_what_is_no_number_is_refused_and_nothing_is_changed(number):
+    sorter = Resequencer(1.0)
+    with pytest.raises(ev.BadEvent, match="whole number from 1"):
+        sorter.take("k", number, "item", 0.0)
+    assert sorter.lines == {}
+
+
+def test_a_gap_of_billions_costs_nothing_and_each_of_its_numbers_may_come_late_once():
+    """A reader who comes late to a line, or one wild number, must not fill the memory with what is missing."""
+    sorter = Resequencer(1.0)
+    sorter.take("k", 10**12, "last", 0.0)
+    assert sorter.due(1.0) == ["last"]
+    for number in (1, 10**12 - 1, 10**6, 10**6 + 1, 10**6 - 1):
+        assert sorter.take("k", number, number, 2.0) == ("late", [number])
+        assert sorter.take("k", number, number, 2.0).fate == "known"
+    assert sorter.take("k", 10**12 + 1, "next", 2.0).fate == "passed"
+
+
+def test_many_keys_of_which_few_wait_cost_no_more_than_those_that_wait():
+    sorter = Resequencer(5.0)
+    for key in range(20_000):
+        sorter.take(key, 1, key, 0.0)
+        assert sorter.next_due_s == math.inf
+    sorter.take("slow", 2, "b", 1.0)
+    assert (sorter.held, sorter.next_due_s) == (1, 6.0)
+
+
 # ---------------------------------------------------------------- logical clocks
 
 PROCESSES = ("shop", "stock", "till")
@@ -148,6 +185,37 @@ def test_what_was_lost_holds_up_all_that_follow_from_it():
     assert reader.take("till", Vector().after("till"), "opened") == ["opened"]
     assert reader.held == 1
     assert reader.take("shop", first, "placed") == ["placed", "packed"]
+
+
+def test_thousands_that_come_in_the_wrong_order_are_delivered_at_once():
+    clock, coming = Vector(), []
+    for number in range(10_000):
+        clock = clock.after("shop")
+        coming.append((clock, number))
+    reader, out = CausalDelivery(), []
+    for each, number in reversed(coming):
+        out += reader.take("shop", each, number)
+    assert out == list(range(10_000))
+
+
+def test_a_clock_is_its_own_and_does_not_change_with_what_it_was_made_of():
+    counts = {"shop": 1}
+    clock = Vector(counts)
+    counts["shop"] = 2
+    assert clock == Vector({"shop": 1})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: Vector({"shop": -1}), lambda: Vector({"shop": 1.5}), lambda: Vector({"shop": "x"}), lambda: Vector(3),
+        lambda: Vector({1: 1}), lambda: Lamport().hear("x"), lambda: Lamport().hear(-5), lambda: Lamport().hear(1.5),
+        lambda: CausalDelivery().take("shop", {"shop": 1}, "item"), lambda: CausalDelivery().take("shop", Vector(), 1),
+    ],
+)  # fmt: skip
+def test_what_no_clock_says_is_refused_in_a_sentence(wrong):
+    with pytest.raises(ev.BadEvent, match="expected"):
+        wrong()
 
 
 # ---------------------------------------------------------------- in the simulator

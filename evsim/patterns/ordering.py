@@ -9,11 +9,12 @@ Schiper and Stephenson (1991).
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
-from evsim.errors import BadScenario
+from evsim.errors import BadEvent, BadScenario, shown
 
 Fate = Literal["passed", "held", "known", "late"]
 
@@ -27,11 +28,11 @@ class Taken(NamedTuple):
 
 @dataclass(slots=True)
 class Line:
-    """The items of one key: the number that is next, those held back with their time, and numbers given up."""
+    """The items of one key: the number that is next, those held back with their time, and runs of numbers given up."""
 
     next: int = 1
     held: dict[int, tuple[float, Any]] = field(default_factory=dict)
-    given_up: set[int] = field(default_factory=set)
+    given_up: list[range] = field(default_factory=list)
 
     def release(self) -> list[Any]:
         """All that follow without a gap."""
@@ -44,9 +45,19 @@ class Line:
     def skip(self) -> list[Any]:
         """Give up what is missing before the first that is held; it and its followers go on."""
         first = min(self.held)
-        self.given_up.update(range(self.next, first))
+        self.given_up.append(range(self.next, first))
         self.next = first
         return self.release()
+
+    def take_back(self, number: int) -> bool:
+        """Whether this number was given up; if so, it is not any more."""
+        place = bisect_right(self.given_up, number, key=lambda run: run.start) - 1
+        if place < 0 or number not in self.given_up[place]:
+            return False
+        run = self.given_up[place]
+        parts = range(run.start, number), range(number + 1, run.stop)
+        self.given_up[place : place + 1] = [part for part in parts if part]
+        return True
 
 
 class Resequencer:
@@ -58,18 +69,21 @@ class Resequencer:
     """
 
     def __init__(self, gap_timeout_s: float | None = None, capacity: int | None = None) -> None:
-        if gap_timeout_s is not None and not gap_timeout_s >= 0:
-            raise BadScenario(f"gap_timeout_s={gap_timeout_s!r} is no time to wait; expected seconds from 0, or None")
-        if capacity is not None and capacity < 1:
-            raise BadScenario(f"capacity={capacity!r} holds nothing back; expected a number from 1, or None")
+        if gap_timeout_s is not None and not (_is_number(gap_timeout_s) and gap_timeout_s >= 0):
+            what = shown(gap_timeout_s)
+            raise BadScenario(f"gap_timeout_s={what} is no time to wait; expected seconds from 0, or None")
+        if capacity is not None and not _is_count(capacity):
+            raise BadScenario(f"capacity={shown(capacity)} holds nothing back; expected a number from 1, or None")
         self.gap_timeout_s, self.capacity = gap_timeout_s, capacity
         self.lines: dict[Hashable, Line] = {}
+        self._waiting: dict[Hashable, Line] = {}
 
     def take(self, key: Hashable, number: int, item: Any, now: float) -> Taken:
         """Take an item."""
+        if not _is_count(number):
+            raise BadEvent(f"number={shown(number)} is no place in a line; expected a whole number from 1")
         line = self.lines.setdefault(key, Line())
-        if number in line.given_up:
-            line.given_up.remove(number)
+        if line.take_back(number):
             return Taken("late", [item])
         if number < line.next or number in line.held:
             return Taken("known", [])
@@ -78,20 +92,29 @@ class Resequencer:
         if self.capacity is not None:
             while len(line.held) > self.capacity:
                 released += line.skip()
+        self._note(key, line)
         return Taken("passed" if number < line.next else "held", released)
 
     def due(self, now: float) -> list[Any]:
         """What goes on because its gap has been waited for long enough, line by line."""
         released: list[Any] = []
-        for line in self.lines.values():
+        for key, line in list(self._waiting.items()):
             while line.held and self._due_s(line) <= now:
                 released += line.skip()
+            self._note(key, line)
         return released
 
     @property
     def next_due_s(self) -> float:
         """When ``due`` will have something to release; infinity if nothing is held, or held for ever."""
-        return min((self._due_s(line) for line in self.lines.values() if line.held), default=math.inf)
+        return min((self._due_s(line) for line in self._waiting.values()), default=math.inf)
+
+    def _note(self, key: Hashable, line: Line) -> None:
+        """Remember the line while something waits in it: of many keys, few do."""
+        if line.held:
+            self._waiting[key] = line
+        else:
+            self._waiting.pop(key, None)
 
     def _due_s(self, line: Line) -> float:
         if self.gap_timeout_s is None:
@@ -101,7 +124,15 @@ class Resequencer:
     @property
     def held(self) -> int:
         """How many items wait."""
-        return sum(len(line.held) for line in self.lines.values())
+        return sum(len(line.held) for line in self._waiting.values())
+
+
+def _is_number(given: Any) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool)
+
+
+def _is_count(given: Any, least: int = 1) -> bool:
+    return isinstance(given, int) and not isinstance(given, bool) and given >= least
 
 
 # ---------------------------------------------------------------- logical clocks
@@ -123,6 +154,8 @@ class Lamport:
 
     def hear(self, time: int) -> int:
         """The time of a receipt: after all that the sender knew."""
+        if not _is_count(time, least=0):
+            raise BadEvent(f"time={shown(time)} is nothing that a Lamport clock says; expected a whole number from 0")
         self.time = max(self.time, time) + 1
         return self.time
 
@@ -136,6 +169,14 @@ class Vector:
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        given: Any = self.counts
+        good = isinstance(given, Mapping) and all(isinstance(name, str) for name in given)
+        if not good or not all(_is_count(count, least=0) for count in given.values()):
+            what = shown(given)
+            raise BadEvent(f"{what} is no vector clock; expected names of processes with whole numbers from 0")
+        object.__setattr__(self, "counts", dict(given))  # what is given may change, a clock does not
 
     def __getitem__(self, process: str) -> int:
         return self.counts.get(process, 0)
@@ -173,27 +214,31 @@ class CausalDelivery:
 
     def __init__(self) -> None:
         self.seen = Vector()
-        self._waiting: list[tuple[str, Vector, Any]] = []
+        self._waiting: dict[str, dict[int, tuple[Vector, Any]]] = {}
 
     def take(self, sender: str, clock: Vector, item: Any) -> list[Any]:
         """Take a message; what can be delivered now, in order."""
+        given: Any = clock
+        if not isinstance(given, Vector) or not given[sender]:
+            what = shown(given)
+            raise BadEvent(f"{what} does not count this message of {shown(sender)}; expected a Vector, .after(sender)")
         if clock[sender] > self.seen[sender]:
-            self._waiting.append((sender, clock, item))
+            self._waiting.setdefault(sender, {}).setdefault(clock[sender], (clock, item))
         delivered = []
-        while (ready := next((each for each in self._waiting if self._is_next(*each[:2])), None)) is not None:
-            self._waiting = [
-                each for each in self._waiting if each[1][each[0]] != ready[1][ready[0]] or each[0] != ready[0]
-            ]
-            self.seen |= ready[1]
-            delivered.append(ready[2])
+        while (ready := next((each for each in self._waiting if self._is_next(each)), None)) is not None:
+            clock, item = self._waiting[ready].pop(self.seen[ready] + 1)
+            self.seen |= clock
+            delivered.append(item)
         return delivered
 
-    def _is_next(self, sender: str, clock: Vector) -> bool:
-        if clock[sender] != self.seen[sender] + 1:
+    def _is_next(self, sender: str) -> bool:
+        """Whether the sender's next message has come, and all that it knew of."""
+        clock, _ = self._waiting[sender].get(self.seen[sender] + 1, (None, None))
+        if clock is None:
             return False
         return all(count <= self.seen[process] for process, count in clock.counts.items() if process != sender)
 
     @property
     def held(self) -> int:
         """How many messages wait for what has led to them."""
-        return len(self._waiting)
+        return sum(map(len, self._waiting.values()))
