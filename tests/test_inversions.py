@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from shops import run
 
 import evsim as ev
+from evsim.patterns.ordering import Resequencer
 from evsim.view.checks import judge
 from evsim.view.inversions import inversions
 from evsim.view.plots import order
@@ -38,6 +39,42 @@ def test_late_is_by_how_much_the_youngest_before_was_ahead(data, keys):
     assert found.comparable == len(handled) - len({keys[n - 1] for n in handled})
     state = judge(ev.in_order_by_key(), history).state
     assert state == ("VIOLATED" if found.out_of_order.any() else "ok" if found.comparable else "unknown")
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.permutations(range(1, 13)), st.lists(st.integers(1, 2), min_size=12, max_size=12), st.integers(1, 6))
+def test_what_is_left_when_some_are_held_back_is_what_a_resequencer_of_that_capacity_lets_by(handled, keys, held_back):
+    """The curve of the figure is a promise about a part: so many events of a key as ``Resequencer(capacity=…)``."""
+    found = inversions(written(keys, handled))
+    sorter, late = Resequencer(capacity=held_back), 0
+    for now, n in enumerate(handled):
+        late += sorter.take(keys[n - 1], keys[:n].count(keys[n - 1]), n, now).fate == "late"
+    assert found.left(held_back) * found.comparable == pytest.approx(late)
+    assert found.left(found.mended_by()) <= 0.001
+    assert found.mended_by() == 0 or found.left(found.mended_by() - 1) > 0.001
+
+
+def test_the_figure_says_when_what_and_what_would_mend_it():
+    shop = ev.Publisher("shop", to="orders", rate=50, key="account-1", count=1500)
+    way = ev.Link("shop", "orders", delay_s=ev.Exponential(0.01), ordered=False)
+    trouble = ev.Delay("shop", "orders", extra_s=ev.Exponential(0.3), share=0.4, at_s=9, for_s=6)
+    history = run(shop, way, ev.Log("orders"), ev.Consumer("billing", of="orders"), trouble, until_s=60, seed=3)
+    facts = order(history).facts
+    assert "held up" in facts["faults"]
+    found = inversions(history)
+    assert facts["hold back"].startswith(f"{found.mended_by()} events of a key")
+    assert found.times[int(found.late.argmax())] > 9
+    sorter = ev.Resequencer("sorter", of="orders", to="sorted", by="n", capacity=found.mended_by() + 1)
+    mended = run(shop.but(sequence="n"), way, ev.Log("orders"), sorter, ev.Log("sorted"),
+                 ev.Consumer("billing", of="sorted"), trouble, until_s=60, seed=3)  # fmt: skip
+    assert inversions(mended, "billing").share <= 0.001
+
+
+def test_a_history_of_very_many_events_is_drawn_from_the_latest_of_each_moment():
+    shop = ev.Publisher("shop", to="orders", rate=2000, key=ev.Zipf(20, 0.5), count=20_000)
+    history = run(shop, ev.Queue("orders"), ev.Consumer("billing", of="orders", members=8,
+                  service_s=ev.Exponential(0.004)), until_s=60)  # fmt: skip
+    assert len(order(history).png()) < 150_000
 
 
 def test_competing_consumers_mix_keys_up_and_a_partition_does_not():

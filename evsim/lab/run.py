@@ -244,7 +244,7 @@ class Run:
         return _plots().ownership(self.history, group)
 
     def order(self, group: str | None = None) -> Figure:
-        """A figure: sequence against arrival; what a group handled after a younger event of the same key."""
+        """A figure: sequence against arrival; what a group handled out of order, and what holding back would mend."""
         return _plots().order(self.history, group)
 
     def staleness(self, view: str | None = None, *, from_s: float = 0.0) -> Figure:
