@@ -247,6 +247,14 @@ class Run:
         """A figure: sequence against arrival; what a group handled out of order, and what holding back would mend."""
         return _plots().order(self.history, group)
 
+    def completeness(self, size_s: float, where: str | None = None, **how: Any) -> Figure:
+        """A figure: the share of events that windows of ``size_s`` seconds count, by how long one waits for it.
+
+        ``where`` is a group or a broker; ``mean_s`` draws the formula for exponential delays beside it, and ``reach_s``
+        is the longest wait that is judged.
+        """
+        return _plots().completeness(self.history, size_s, where, **how)
+
     def staleness(self, view: str | None = None, *, from_s: float = 0.0) -> Figure:
         """A figure: how old the answers of a read model are, in seconds and in versions, with the formulas dashed."""
         return _plots().staleness(self.history, view, from_s=from_s)

@@ -3,6 +3,7 @@
 from evsim.view.plots.anomaly_table import anomaly_table
 from evsim.view.plots.causality import causality
 from evsim.view.plots.compatibility import compatibility
+from evsim.view.plots.completeness import completeness
 from evsim.view.plots.coverage import coverage
 from evsim.view.plots.cures import cures
 from evsim.view.plots.dead_letters import dead_letters
@@ -34,6 +35,7 @@ __all__ = [
     "causality",
     "compare_lines",
     "compatibility",
+    "completeness",
     "coverage",
     "cures",
     "dead_letters",
