@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from evsim.history import History
 from evsim.lab.analytics_steps import board, enrich
 from evsim.lab.scenario import Scenario
@@ -43,13 +45,21 @@ def results(history: History, type: str = "window.closed") -> dict[tuple[str, fl
     return {(key, start_s): value for (key, start_s, _), value in found.items() if value is not None}
 
 
-def stale_share(history: History) -> float:
-    """The share of enriched orders whose price was not the newest that had been published."""
-    newest, stale, many = 0, 0, 0
+def stale_share(history: History, table: str = "price.changed") -> float:
+    """The share of enriched events whose row was not the newest that had been published.
+
+    Read from the effects that note the ``row`` and the ``version`` that was found, against the events of the ``table``.
+    """
+    newest: dict[str, Any] = {}
+    stale = many = 0
     for record in history.of(("published", "effect")):
         if record.step == "published":
-            newest += record.node == "prices"
-        else:
+            event = history.event_at(history.index(str(record.event_id)))
+            if event.type == table:
+                newest[str(event.key)] = event.data["version"]
+            continue
+        note = history.notes[record.number] if record.number >= 0 else {}
+        if "version" in note and "row" in note:
             many += 1
-            stale += history.notes[record.number]["version"] < newest
+            stale += note["version"] < newest.get(note["row"], 0)
     return stale / many if many else 0.0

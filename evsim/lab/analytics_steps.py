@@ -8,6 +8,7 @@ from typing import Any
 
 from evsim.event import Event
 from evsim.patterns.handler import Context
+from evsim.patterns.join import Row, joining
 from evsim.patterns.window import Tumbling, Windows, windowing
 
 HOUR_S = 3600.0
@@ -23,13 +24,16 @@ board = board_with(1800.0, late="side")
 board.__name__ = "board"
 
 
-def enrich(event: Event, ctx: Context) -> None:
-    """Join a stream with a table: keep the newest price, and look it up for each order."""
-    if event.type == "price.changed":
-        if event.data["version"] > ctx.state.get("version", 0):
-            ctx.state["version"], ctx.state["price"] = event.data["version"], event.data["price"]
-        return
-    ctx.effect("enriched", version=ctx.state.get("version", 0))
+def _product(event: Event) -> str:
+    return str(event.data.get("product", "price-1"))
+
+
+def _price(event: Event, ctx: Context, row: Row | None) -> None:
+    ctx.effect("enriched", row=_product(event), version=row["version"] if row else 0)
+
+
+enrich = joining("price.changed", _price, key=_product)
+enrich.__name__ = "enrich"
 
 
 ANALYTICS_HANDLERS: Mapping[str, Callable[..., Any]] = MappingProxyType({"board": board, "enrich": enrich})
