@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import evsim as ev
 from evsim.patterns.inbox import Inbox
-from evsim.view.plots.ledger import ledger_lines
+from evsim.view.plots.ledger import _shown, ledger_lines
 
 
 def charge(event, ctx):
@@ -50,3 +50,12 @@ def test_a_crash_before_the_effect_is_an_arrival_without_one():
     ).run(until_s=40, seed=3)  # fmt: skip
     [line] = [line for line in ledger_lines(run.history, "card charged") if len(line.arrivals) > 1]
     assert [arrival.what for arrival in line.arrivals] == ["nothing", "done"]
+
+
+def test_what_happens_late_fills_the_figure():
+    """The axis begins at zero, but not when everything would stand in a corner."""
+    assert _shown(2.0, 40.0) == (0.0, 40.0)
+    low, high = _shown(36_001.0, 36_009.0)
+    assert 36_000 < low < 36_001
+    assert 36_009 < high < 36_010
+    assert _shown(5.0, 5.0) == (4.75, 5.25)

@@ -12,6 +12,7 @@ from evsim import catalog
 from evsim.lab.notify_steps import SENT, fan_out, morning_s, quiet, send_at_any_hour, wish_of
 from evsim.lab.notifying import (
     RATE,
+    capacity,
     messages,
     nobody_forgotten,
     one_post,
@@ -145,3 +146,20 @@ def test_where_nobody_is_told_nothing_is_judged():
 
 def test_it_goes_into_a_file_and_back():
     assert ev.Scenario.from_yaml(DAY.to_yaml()) == DAY
+
+
+def test_what_is_bought_decides_when_the_last_one_knows():
+    for rate in (50.0, 400.0):
+        run = one_post(capacity(DAY, rate), 1000).run(until_s=36_060, seed=1)
+        assert max(waits(run.history)) == pytest.approx(700 / (0.75 * rate), rel=0.03)
+        assert not _refused(run)
+    with pytest.raises(ev.BadScenario, match="expected messages a second, more than 0"):
+        capacity(DAY, 0)
+
+
+def test_a_long_house_is_drawn_on_two_lines():
+    """Ten columns abreast would leave no room for an arrow between two boxes."""
+    figure = one_post(DAY, 10).run(until_s=36_010, seed=1).topology(from_s=36_000, to_s=36_010)
+    assert figure.height > 400
+    assert "planner to dispatch  0.7/s" in repr(figure)
+    assert figure.png()

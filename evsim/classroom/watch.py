@@ -16,6 +16,8 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from evsim.patterns.handler import Unavailable
+
 _LIBRARIES = {sysconfig.get_path(kind) for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
 _NOT_OWN = tuple(f"{place}{os.sep}" for place in (Path(__file__).parents[1], *_LIBRARIES))
 _ASK_AGAIN_S = 0.5
@@ -83,6 +85,8 @@ class Watch:
     def _noting(self) -> Iterator[None]:
         try:
             yield
+        except Unavailable:
+            raise  # the world's doing, not the answer's: whoever handles it tries again
         except Exception as problem:
             self.note(problem)
             raise

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from evsim.errors import BadScenario
+from evsim.event import Event
 from evsim.history import History, Record
 from evsim.lab.notify_steps import (
     HOUR_S,
@@ -87,6 +90,14 @@ def one_post(scenario: Scenario, followers: int, at_s: float = 10 * HOUR_S, *, u
     return scenario.without("authors").plus(once)
 
 
+def capacity(scenario: Scenario, rate: float) -> Scenario:
+    """The same with a provider that takes this many messages a second, of which the postman may use three quarters."""
+    if not rate > 0:
+        raise BadScenario(f"a capacity of {rate!r} is refused; expected messages a second, more than 0")
+    postman = {"rate_limit": RateLimit(0.75 * rate, burst=5), "members": max(20, math.ceil(0.2 * rate))}
+    return scenario.replace(PROVIDER, service_s=Constant(10 / rate)).replace("postman", **postman)
+
+
 class Told(NamedTuple):
     """A user was told of a post: after how long, and at what time."""
 
@@ -103,11 +114,14 @@ def told(history: History) -> list[Told]:
 
 
 def _told(history: History) -> Iterator[Told]:
+    since_s: dict[str, float] = {}
     for record in _sent(history):
         note = history.notes[record.number]
-        for post in note["posts"]:
-            since_s = history.event_at(history.index(post)).timestamp
-            yield Told(post, note["user"], record.time - since_s, record.time, note["type"] == "send.alert")
+        for post in note.get("posts", ()):
+            if post not in since_s:
+                since_s[post] = history.event_at(history.index(post)).timestamp
+            user, urgent = str(note.get("user", "somebody")), note.get("type") == "send.alert"
+            yield Told(post, user, record.time - since_s[post], record.time, urgent)
 
 
 def waits(history: History) -> list[float]:
@@ -164,13 +178,11 @@ def nobody_forgotten(within_s: float) -> Callable[[History], Verdict]:
     def nobody_forgotten(history: History) -> Verdict:
         name = f"everybody who wants it is told within {within_s:g} s"
         end_s = float(history.time[-1])
-        old = [
-            event for event in history.events if event.type == "post.published" and event.timestamp + within_s <= end_s
-        ]
+        old = [event for event in _typed(history, "post.published") if event.timestamp + within_s <= end_s]
         if not old:
             return Verdict("unknown", name, ("no post is old enough",))
         known = {(each.post, each.user) for each in _told(history) if each.after_s <= within_s}
-        wishes = {str(e.key): e.data["wish"] for e in history.events if e.type == "preference.chosen"}
+        wishes = {str(event.key): event.data["wish"] for event in _typed(history, "preference.chosen")}
         for event in old:
             for user in followers(event):
                 if wishes.get(user, wish_of(user)) != "none" and (event.id, user) not in known:
@@ -178,3 +190,7 @@ def nobody_forgotten(within_s: float) -> Callable[[History], Verdict]:
         return Verdict("ok", name)
 
     return nobody_forgotten
+
+
+def _typed(history: History, kind: str) -> list[Event]:
+    return [history.event_at(index) for index in range(history.event_count) if history.type_of(index) == kind]

@@ -219,9 +219,9 @@ class Run:
         """A figure: who had these events or orders in hand, and when."""
         return _plots().timeline(self.history, *names, **window)
 
-    def topology(self) -> Figure:
-        """A figure: the parts, and how much flowed between them."""
-        return _plots().topology(self.history)
+    def topology(self, **window: Any) -> Figure:
+        """A figure: the parts, and how much flowed between them; in a window, ``from_s`` and ``to_s`` say which."""
+        return _plots().topology(self.history, **window)
 
     def routing(self) -> Figure:
         """A figure: how many events of each publisher came to each place, and how many found no way."""

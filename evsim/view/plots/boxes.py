@@ -9,7 +9,7 @@ from matplotlib.patches import FancyBboxPatch, PathPatch, Polygon, Rectangle
 from matplotlib.path import Path
 
 from evsim.view import brush
-from evsim.view.plots.topology import TOP
+from evsim.view.plots.topology import DOWN, TOP
 from evsim.view.sheet import MONO, POINT, Sheet, shorten
 from evsim.view.words import grouped, rate, si
 
@@ -60,13 +60,15 @@ class Box(NamedTuple):
         return self.top + self.height
 
 
-def draw_graph(sheet: Sheet, graph: Graph, columns: list[list[str]], back: set[tuple[str, str]]) -> None:
-    """Arrows first, then the boxes on them, then the numbers."""
+def draw_graph(
+    sheet: Sheet, graph: Graph, bands: list[list[list[str]]], needs: list[float], back: set[tuple[str, str]]
+) -> None:
+    """Arrows first, then the boxes on them, then the numbers; a band of columns is a line, ``needs`` how high it is."""
     axes = sheet.axes(0, 76, 900, sheet.height, grid="")
     axes.axis("off")
     axes.set_xlim(0, 900)
     axes.set_ylim(sheet.height, 76)
-    boxes = _place(graph, columns, sheet.height - (32 + 8 * len(back) if back else 8))
+    boxes = _place(graph, bands, needs, sheet.height - (32 + 8 * len(back) if back else 8))
     most = max((data["rate"] for *_, data in graph.edges(data=True)), default=0.0)
     for edge in graph.edges:
         data = graph.edges[edge]
@@ -81,19 +83,29 @@ def draw_graph(sheet: Sheet, graph: Graph, columns: list[list[str]], back: set[t
         _box(sheet, axes, node, graph.nodes[node], box)
 
 
-def _place(graph: Graph, columns: list[list[str]], bottom: float) -> dict[str, Box]:
-    """Columns from left to right, the boxes of each spread over the height."""
-    width = min(WIDEST, max(NARROWEST, (900 - 2 * MARGIN) / len(columns) - 70))
+def _place(graph: Graph, bands: list[list[list[str]]], needs: list[float], bottom: float) -> dict[str, Box]:
+    """Columns from left to right, the boxes of each spread over the height of their line."""
+    most = max(map(len, bands))
+    width = min(WIDEST, max(NARROWEST, (900 - 2 * MARGIN) / most - 70))
+    more = (bottom - TOP - sum(needs) - DOWN * (len(bands) - 1)) / len(bands)
     boxes: dict[str, Box] = {}
-    for number, column in enumerate(columns):
-        left = MARGIN + number * (900 - 2 * MARGIN - width) / max(1, len(columns) - 1)
-        heights = [graph.nodes[node]["height"] for node in column]
-        space = (bottom - TOP - sum(heights)) / len(column)
-        y = TOP + space / 2
-        for node, height in zip(column, heights, strict=True):
-            boxes[node] = Box(left, y, width, height)
-            y += height + space
+    top = float(TOP)
+    for band, need in zip(bands, needs, strict=True):
+        for number, column in enumerate(band):
+            left = MARGIN + number * (900 - 2 * MARGIN - width) / max(1, most - 1)
+            boxes |= _stacked(graph, column, Box(left, top, width, need + more))
+        top += need + more + DOWN
     return boxes
+
+
+def _stacked(graph: Graph, column: list[str], room: Box) -> dict[str, Box]:
+    heights = [graph.nodes[node]["height"] for node in column]
+    space = (room.height - sum(heights)) / len(column)
+    tops = room.top + space / 2 + np.cumsum([0.0, *(height + space for height in heights[:-1])])
+    return {
+        node: Box(room.left, float(top), room.width, height)
+        for node, top, height in zip(column, tops, heights, strict=True)
+    }
 
 
 # -------------------------------------------------------------------- arrows
@@ -106,8 +118,16 @@ def _forward(graph: Graph, boxes: dict[str, Box], edge: tuple[str, str], back: s
     into = sorted((a for a, b in graph.in_edges(edge[1]) if (a, b) not in back), key=lambda node: boxes[node].top)
     y = start.top + start.height * (out.index(edge[1]) + 1) / (len(out) + 1)
     z = end.top + end.height * (into.index(edge[0]) + 1) / (len(into) + 1)
+    if end.left <= start.left:
+        return _next_line(start, end)
     half = 0.5 * (end.left - start.right)
     return [(start.right, y), (start.right + half, y), (end.left - half, z), (end.left - 4, z)]
+
+
+def _next_line(start: Box, end: Box) -> list[Point]:
+    """Out below one box, through the space between the lines, into the other from above."""
+    x, z, low = start.left + start.width / 2, end.left + end.width / 2, end.top - start.bottom
+    return [(x, start.bottom), (x, start.bottom + 0.7 * low), (z, end.top - 0.7 * low), (z, end.top - 4)]
 
 
 def _back(boxes: dict[str, Box], edge: tuple[str, str], back: set[tuple[str, str]]) -> list[Point]:

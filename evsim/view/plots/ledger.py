@@ -112,18 +112,27 @@ def _apart(times: list[float], least: float) -> list[float]:
     return places
 
 
+def _shown(first: float, last: float) -> tuple[float, float]:
+    """From zero, unless everything happened late and would stand in a corner."""
+    if last - first >= 0.2 * last:
+        return 0.0, max(last, 1e-9)
+    room = 0.05 * ((last - first) or last)
+    return first - room, last + room
+
+
 def _draw(sheet: Sheet, lines: list[Line]) -> None:
     from evsim.view.sheet import seconds
 
-    end = max(arrival.time for line in lines for arrival in line.arrivals)
+    arrivals = [arrival.time for line in lines for arrival in line.arrivals]
+    begin, end = _shown(min(arrivals), max(arrivals))
     axes = sheet.axes(LEFT, TOP, RIGHT, TOP + ROW * len(lines), grid="x")
-    axes.set_xlim(0, max(end, 1e-9) * 1.04)
+    axes.set_xlim(begin, end + 0.04 * (end - begin))
     axes.set_ylim(len(lines) - 0.5, -0.5)
     axes.set_yticks(range(len(lines)), [line.key for line in lines])
     for x, title, ha in ((700, "came", "center"), (770, "effects", "center")):
         sheet.text(x, TOP - 12, title, 9, "soft", ha=ha)
     for number, line in enumerate(lines):
-        times = _apart([arrival.time for arrival in line.arrivals], 1.04 * end * 15 / (RIGHT - LEFT))
+        times = _apart([arrival.time for arrival in line.arrivals], 1.04 * (end - begin) * 15 / (RIGHT - LEFT))
         axes.plot([times[0], times[-1]], [number, number], color=sheet.colour["lane"], lw=1.4, zorder=2)
         for time, arrival in zip(times, line.arrivals, strict=True):
             role, hatch = _LOOKS[arrival.what]

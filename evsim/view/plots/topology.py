@@ -20,8 +20,11 @@ if TYPE_CHECKING:
 
 PARTITIONS_MAX = 6
 BUSY = 0.8
-TOP, BETWEEN, BACK = 92, 20, 40
-"""Pixels: where the boxes begin, what lies between two of them, and what an edge that leads back needs below."""
+TOP, BETWEEN, BACK, DOWN = 92, 20, 40, 52
+"""Pixels: where the boxes begin, what lies between two of them, what an edge that leads back needs below, and what
+lies between two lines of boxes."""
+ABREAST = 7
+"""So many columns fit on one line; more go on below, like words."""
 
 
 def topology(history: History, *, from_s: float | None = None, to_s: float | None = None) -> Figure:
@@ -35,8 +38,9 @@ def topology(history: History, *, from_s: float | None = None, to_s: float | Non
     _describe(graph, history, low, high)
     columns = layers(graph)
     back = [(a, b) for a, b in graph.edges if not without_circles(graph).has_edge(a, b)]
-    tallest = max(sum(graph.nodes[node]["height"] + BETWEEN for node in column) for column in columns)
-    height = int(max(210, TOP + tallest + 12 + (BACK + 8 * len(back) if back else 0)))
+    bands = _bands(columns)
+    needs = [_tallest(graph, band) for band in bands]
+    height = int(max(210, TOP + sum(needs) + DOWN * (len(bands) - 1) + 12 + (BACK + 8 * len(back) if back else 0)))
     seed = history.meta.get("seed")
     subtitle = f"From {si(low, 's')} to {si(high, 's')}. Numbers on arrows: events per second"
     subtitle += f"; seed {seed}." if seed is not None else "."
@@ -44,9 +48,20 @@ def topology(history: History, *, from_s: float | None = None, to_s: float | Non
     def draw(sheet: Sheet) -> None:
         from evsim.view.plots.boxes import draw_graph
 
-        draw_graph(sheet, graph, columns, set(back))
+        draw_graph(sheet, graph, bands, needs, set(back))
 
     return Figure(_claim(graph), subtitle, _facts(graph, seed), draw, height=height, keys=_keys(graph))
+
+
+def _bands(columns: list[list[str]]) -> list[list[list[str]]]:
+    """The columns on as few lines as they need, about as many on each."""
+    lines = -(-len(columns) // ABREAST)
+    each = -(-len(columns) // lines)
+    return [columns[begin : begin + each] for begin in range(0, len(columns), each)]
+
+
+def _tallest(graph: Graph, band: list[list[str]]) -> float:
+    return float(max(sum(graph.nodes[node]["height"] + BETWEEN for node in column) for column in band))
 
 
 # -------------------------------------------------------------------- what stands in the boxes
