@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from evsim import BadEvent, BadScenario, Event, store
 from evsim.patterns.aggregate import Aggregate, Decider, Draft
 from evsim.patterns.handler import Reject
+from evsim.patterns.retry import Backoff
 from evsim.patterns.snapshot import Every, WhenCostly, best_every
 from evsim.store import Conflict, Repository
 
@@ -91,6 +92,7 @@ def test_what_is_unknown_is_refused_with_what_is_known():
         lambda: Decider("a-b", 0, {}, {}), lambda: Decider("a", 0, {"money.paid": _any}, {}),
         lambda: Decider("a", 0, {}, {"pay.money": _any}), lambda: Every(0), lambda: Every(1.5),
         lambda: WhenCostly(0, 1), lambda: best_every(1, 0, 1), lambda: Repository(store.open(), ACCOUNT).as_of("7"),
+        lambda: Repository(store.open(), Decider("snapshot", {}, {}, {})),
     ],
 )  # fmt: skip
 def test_what_makes_no_sense_is_refused(wrong):
@@ -158,6 +160,40 @@ def test_who_loses_looks_again_and_decides_anew():
     with pytest.raises(Conflict):
         shop.handle("7", command(1, "pay.money", amount=10), attempts=3)
     assert shop.load("7").state["balance"] == 3, "what the others did remains"
+
+
+@pytest.mark.parametrize("jitter", ["none", "full", "equal", "decorrelated"])
+def test_who_loses_sleeps_by_the_backoff_with_its_jitter(jitter, monkeypatch):
+    slept = []
+    monkeypatch.setattr("evsim.store.repository.time.sleep", slept.append)
+    backoff = Backoff(0.1, cap_s=0.4, jitter=jitter)
+    for _ in range(20):
+        shop = Repository(Rival(store.open(), times=4), ACCOUNT)
+        assert shop.handle("7", command(1, "pay.money", amount=10), wait=backoff).attempts == 5
+    assert len(slept) == 80
+    lows = {"none": (0.1, 0.2, 0.4, 0.4), "full": (0,) * 4, "equal": (0.05, 0.1, 0.2, 0.2), "decorrelated": (0.1,) * 4}
+    highs = (0.3, 0.4, 0.4, 0.4) if jitter == "decorrelated" else (0.1, 0.2, 0.4, 0.4)
+    for n, wait_s in enumerate(slept):
+        assert lows[jitter][n % 4] <= wait_s <= highs[n % 4]
+    apart = {wait_s for wait_s in slept if wait_s < 0.4}
+    assert len(apart) == (2 if jitter == "none" else sum(wait_s < 0.4 for wait_s in slept))
+
+
+def test_what_is_hidden_is_not_what_never_was():
+    """A past that was cut off cannot be shown, and a present that was cut off begins where it can be read."""
+    shop, _ = played(
+        ACCOUNT, [("pay.money", {"amount": 10}), ("pay.money", {"amount": 5}), ("pay.money", {"amount": 1})]
+    )
+    assert shop.as_of("7", at_s=-1.0).version == -1
+    shop.store.truncate("account-7", 2)
+    for past in ({"version": 0}, {"version": 1}, {"at_s": 0.5}):
+        with pytest.raises(BadScenario, match="its events before version 2 were cut or deleted"):
+            shop.as_of("7", **past)
+    assert [line.version for line in shop.trail("7")] == [2]
+    shop.store.delete("account-7")
+    with pytest.raises(BadScenario, match="before version 3"):
+        shop.as_of("7", version=2)
+    assert list(shop.trail("7")) == []
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])

@@ -181,6 +181,41 @@ def test_who_changes_a_stored_event_is_found_out(tmp_path, crime):
         shop.verify()
 
 
+def test_who_keeps_the_head_notices_that_the_end_is_missing(shop):
+    assert shop.head == (0, "00" * 32)
+    assert shop.verify(shop.head) == 0
+    shop.append("order-1", events(1, 2))
+    early = shop.head
+    shop.append("order-1", event(3))
+    shop.delete("order-1")
+    assert early.position == 2
+    assert shop.head.position == shop.verify(early) == shop.verify(shop.head) == 3
+    with pytest.raises(BadFile, match="ends at position 3, and the head that was kept is at 4"):
+        shop.verify(shop.head._replace(position=4))
+    with pytest.raises(BadFile, match="at position 2 stands another chain"):
+        shop.verify(early._replace(link="ff" * 32))
+
+
+@pytest.mark.parametrize(
+    ("crime", "said"),
+    [("delete from events where position = 3", "ends at position 2"), ("", "at position 3 stands another chain")],
+)
+def test_without_a_head_a_cut_off_end_or_a_new_chain_look_right(tmp_path, crime, said):
+    with store.open(tmp_path / "shop.db") as shop:
+        shop.append("order-1", events(1, 2, 3))
+        head = shop.head
+    if crime:
+        with sqlite3.connect(tmp_path / "shop.db") as thief:
+            thief.execute(crime)
+    file = tmp_path / ("shop.db" if crime else "forged.db")
+    with store.open(file) as shop:
+        if not crime:
+            shop.append("order-1", events(1, 2, 4))
+        assert shop.verify() == (2 if crime else 3)
+        with pytest.raises(BadFile, match=said):
+            shop.verify(head)
+
+
 # ---------------------------------------------------------------- whatever is done to them, they agree
 
 

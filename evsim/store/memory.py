@@ -131,6 +131,9 @@ class MemoryStore(Store):
         """The position of the last event of all."""
         return len(self._all)
 
+    def _head(self) -> tuple[int, str]:
+        return (len(self._all), self._all[-1][2].hex()) if self._all else (0, START.hex())
+
     def _links(self) -> Iterator[tuple[int, str, int, str, bytes]]:
         for (position, stream, version, _), body, link in self._all:
             yield position, stream, version, body, link

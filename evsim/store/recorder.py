@@ -58,6 +58,13 @@ class Appended(NamedTuple):
     again: bool = False
 
 
+class Head(NamedTuple):
+    """The end of the chain: who keeps it elsewhere can tell later whether the end was cut off, or all made anew."""
+
+    position: int
+    link: str
+
+
 class Store(ABC):
     """An event store. Reading goes piece by piece, so that no stream has to fit into memory."""
 
@@ -132,12 +139,22 @@ class Store(ABC):
     def _links(self) -> Iterator[tuple[int, str, int, str, bytes]]:
         """Every event ever stored, hidden or not: position, stream, version, body, and its link of the chain."""
 
-    def verify(self) -> int:
+    @property
+    def head(self) -> Head:
+        """Where the chain ends now: a position, and the hexadecimal SHA-256 of all that was ever stored."""
+        return Head(*self._head())
+
+    @abstractmethod
+    def _head(self) -> tuple[int, str]:
+        """The position of the last event ever stored and its link; 0 and the beginning when there is none."""
+
+    def verify(self, head: Head | None = None) -> int:
         """Follow the chain from the first event to the last and give their number.
 
-        Raises BadFile with the first position at which something was changed, taken away or put in.
+        Raises BadFile with the first position at which something was changed, taken away or put in. A chain cannot tell
+        that its end is missing, nor that all of it was written anew: give the ``head`` that you have kept elsewhere.
         """
-        before, count = START, 0
+        before, count, seen = START, 0, START.hex() if head and not head.position else ""
         for position, stream, version, body, link in self._links():
             count += 1
             before = chained(before, position, stream, version, body)
@@ -146,6 +163,12 @@ class Store(ABC):
                     f"the chain breaks at position {count}: an event was changed, taken away or put in there; "
                     "what comes before it is as it was written"
                 )
+            if head and position == head.position:
+                seen = before.hex()
+        if head and count < head.position:
+            raise BadFile(f"the chain ends at position {count}, and the head that was kept is at {head.position}")
+        if head and seen != head.link:
+            raise BadFile(f"at position {head.position} stands another chain than the one whose head was kept")
         return count
 
     def close(self) -> None:  # noqa: B027 - a store in memory has nothing to let go of

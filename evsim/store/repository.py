@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -9,13 +11,14 @@ from typing import Any, NamedTuple
 from evsim.errors import BadEvent, BadScenario
 from evsim.event import Event, freeze, thaw, to_rfc3339
 from evsim.patterns.aggregate import Aggregate, Decider, Draft
+from evsim.patterns.retry import Backoff
 from evsim.patterns.snapshot import Policy
 from evsim.store.recorder import NONE, Appended, Conflict, Recorded, Store
 
 SNAPSHOTS, TAKEN = "snapshot", "snapshot.taken"
 """The category of the streams in which snapshots lie, and the type of their events."""
 Wait = Callable[[int], None]
-"""What to do before attempt n + 1, when n have lost against others: to sleep for a while, with jitter."""
+"""What to do before attempt n + 1, when n have lost against others."""
 
 
 class Loaded(NamedTuple):
@@ -72,6 +75,8 @@ class Repository:
 
     def __post_init__(self) -> None:
         self.decider = self.kind if isinstance(self.kind, Decider) else self.kind.decider()
+        if self.decider.name == SNAPSHOTS:
+            raise BadScenario(f"an aggregate may not be called {SNAPSHOTS!r}: that is where snapshots lie; rename it")
         if self.snapshots is not None:
             try:
                 freeze({"state": self.decider.plain(self.decider.beginning())})
@@ -97,7 +102,10 @@ class Repository:
         return Loaded(state, last if replayed or kept < 0 else kept, replayed)
 
     def as_of(self, name: str, *, version: int | None = None, at_s: float | None = None) -> Loaded:
-        """The aggregate as it was at a version, or at a moment in seconds since EPOCH: before its first later event."""
+        """The aggregate as it was at a version, or at a moment in seconds since EPOCH: before its first later event.
+
+        BadScenario when it cannot be known, because the events up to then were deleted or cut off.
+        """
         if (version is None) == (at_s is None):
             raise BadScenario("as_of needs exactly one of version= and at_s=")
         state, last, count = self.decider.beginning(), -1, 0
@@ -105,10 +113,25 @@ class Repository:
             if (version is not None and each.version > version) or (at_s is not None and each.event.timestamp > at_s):
                 break
             state, last, count = self.decider.next(state, each.event), each.version, count + 1
+        if not count:
+            self._refuse_hidden(name)
         return Loaded(state, last, count)
 
+    def _refuse_hidden(self, name: str) -> None:
+        """What nobody can read any more is not the same as what never was."""
+        stream = self.stream(name)
+        first = next(iter(self.store.read(stream, limit=1)), None)
+        begins = first.version if first else self.store.version(stream) + 1
+        if begins:
+            raise BadScenario(
+                f"what {stream} was then is hidden: its events before version {begins} were cut or deleted"
+            )
+
     def trail(self, name: str) -> Iterator[Line]:
-        """The audit trail: every event with the state after it."""
+        """The audit trail: every event that can be read, with the state after it.
+
+        When the stream was cut or deleted, its first line has a version above 0, and states begin there.
+        """
         state = self.decider.beginning()
         for each in self.store.read(self.stream(name)):
             state = self.decider.next(state, each.event)
@@ -116,13 +139,15 @@ class Repository:
 
     # ---------------------------------------------------------------- what becomes of it
 
-    def handle(self, name: str, command: Event, *, attempts: int = 5, wait: Wait | None = None) -> Done:
+    def handle(self, name: str, command: Event, *, attempts: int = 5, wait: Wait | Backoff | None = None) -> Done:
         """Load, decide and append; once more when somebody else has appended meanwhile, at most ``attempts`` times.
 
+        ``wait`` is what to do in between: sleep by a Backoff, with its jitter, or call a function of your own.
         The events have ids that come from the command's, so that a command that comes again leads to nothing new.
         Raises ``Reject`` when it is refused, and Conflict when every attempt has lost.
         """
         stream = self.stream(name)
+        pause = _sleeper(wait) if isinstance(wait, Backoff) else wait
         for attempt in range(1, attempts + 1):
             known = self._known(stream, command)
             if known:
@@ -137,8 +162,8 @@ class Repository:
             except Conflict:
                 if attempt == attempts:
                     raise
-                if wait is not None:
-                    wait(attempt)
+                if pause is not None:
+                    pause(attempt)
                 continue
             state = self.decider.state_of(events, found.state)
             self._perhaps_snapshot(name, state, appended)
@@ -200,6 +225,18 @@ class Repository:
         self.store.append(place, event)
         self.store.truncate(place, self.store.version(place))
         self._replayed[name] = 0
+
+
+def _sleeper(backoff: Backoff) -> Wait:
+    """Sleep in earnest, each time as long as the backoff says."""
+    before_s = 0.0
+
+    def sleep(attempt: int) -> None:
+        nonlocal before_s
+        before_s = backoff.wait_s(attempt, before_s, random.random)
+        time.sleep(before_s)
+
+    return sleep
 
 
 def _id_of(command: Event, number: int) -> str:

@@ -79,9 +79,17 @@ class Tables(Store):
         actual = self.version(stream)
         if not fits(expected, actual):
             raise Conflict(stream, expected, actual)
-        found = self._rows("select position, link from events order by position desc limit 1")
-        self._last = found[0] if found else (0, START)
+        self._last = self._end()
         return self._write(stream, actual, events, bodies)
+
+    def _end(self) -> tuple[int, bytes]:
+        """The last event of all: its position and its link."""
+        found = self._rows("select position, link from events order by position desc limit 1")
+        return (found[0][0], bytes(found[0][1])) if found else (0, START)
+
+    def _head(self) -> tuple[int, str]:
+        position, link = self._end()
+        return position, link.hex()
 
     def _write(self, stream: str, actual: int, events: list[Event], bodies: list[str]) -> Appended:
         """Write behind the last event that we know of, whole or not at all."""
