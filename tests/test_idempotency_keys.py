@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 import evsim as ev
 from evsim import BadScenario
 from evsim.lab.crash_table import crash_table
+from evsim.sim.world import World
 
 CHARGED = "card charged"
 ONCE = ev.exactly_once(CHARGED, of="order.placed")
@@ -99,6 +100,39 @@ def test_with_key_inbox_and_outbox_every_order_is_paid_once_in_any_weather(there
     ).replace("psp", availability=availability)  # fmt: skip
     run = scenario.run(until_s=900, seed=seed)
     assert [verdict.state for verdict in run.check(ONCE, ev.every("order.placed").ends)] == ["ok", "ok"]
+
+
+@pytest.mark.parametrize("asked", [1.0, 0.02], ids=["done", "at work"])
+def test_a_key_that_is_used_for_something_else_is_refused_for_good(asked):
+    """One key for all orders is a bug of the caller; the second order must not be told that it was paid."""
+
+    async def same_key(event, ctx):
+        await ctx.call("psp", {"idempotency_key": "monday", "order": event.key})
+
+    run = ev.Scenario(
+        ev.Publisher("shop", to="orders", gap_s=ev.Constant(asked), count=3), ev.Log("orders", partitions=3),
+        ev.Log("aside"),
+        ev.Service("psp", service_s=0.1, effect=CHARGED, idempotency_s=86_400.0),
+        ev.Consumer("payment", of="orders", members=3, on={"order.placed": same_key}, calling=PATIENT,
+                    dead_letter="aside"),
+    ).run(until_s=30, seed=1)  # fmt: skip
+    assert len(run.history.of("effect")) == 1
+    assert len(run.history.of("dead_lettered")) == 2
+    assert len(run.history.of("retried")) == 0
+    assert "knows the key 'monday' from another question" in str(run.history.notes)
+
+
+def test_a_service_forgets_what_its_keys_were_used_for_with_the_keys():
+    async def pay_each(event, ctx):
+        await ctx.call("psp", {"idempotency_key": event.id, "order": event.key})
+
+    world = World(seed=2)
+    world.build(shop(pay_each, keys_s=1.0).replace("shop", rate=100, count=1000).parts)
+    world.run(until=200)
+    psp = world.live["psp"]
+    assert len(world.history.of("effect")) == 1000
+    assert len(psp._said) <= 2 * len(psp._keys) + 64 < 200
+    world.close()
 
 
 def test_keys_without_an_effect_are_refused():

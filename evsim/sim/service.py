@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from pydantic import Field
 
 from evsim.laws import Constant, Duration
-from evsim.patterns.handler import Unavailable
+from evsim.patterns.handler import Reject, Unavailable
 from evsim.patterns.inbox import Inbox, Memory
 from evsim.sim.node import Node
 from evsim.sim.part import SERVICES, Part
@@ -49,7 +49,8 @@ class Service(Part):
     With an ``effect`` it is an outside service that does something, such as ``"card charged"``, when its work is done,
     whether the one who asked still waits or not. What is asked with an ``idempotency_key`` in the data of ``ctx.call``
     is done once in ``idempotency_s`` (Stripe keeps keys for 24 hours; None: it knows no keys): who asks again is given
-    the same answer, and who asks while the first is at work is refused.
+    the same answer, who asks while the first is at work is refused, and who uses the key for something else is told
+    so by a ``Reject``, which no asking again will mend (IETF, *The Idempotency-Key HTTP Header Field*: 409 and 422).
     """
 
     name: str
@@ -106,13 +107,14 @@ class LiveService(Node):
         self._waiting: dict[int, Question] = {}
         self._line: deque[tuple[float, Question]] = deque()
         self._keys = Memory(Inbox(ttl_s=value.idempotency_s), lambda: world.now)
+        self._said: dict[str, Mapping[str, Any]] = {}
         self._asked = 0
         self._frozen_at = 0.0
         self._due: dict[int, float] = {}
         world.live[value.name] = self
 
     def ask(self, event: int, caller: str, reply: Reply, data: Mapping[str, Any] | None = None) -> None:
-        """Ask about an event; ``reply`` gets True, or an ``Unavailable``, over the links there and back."""
+        """Ask about an event; ``reply`` gets True, ``Unavailable`` or ``Reject``, over the links there and back."""
         question = Question(event, caller, reply, data or {})
         if not self.world.link(caller, self.name).send(self._asked_by, question, event):
             self.world.call_in(0.0, reply, Unavailable(f"{self.name} could not be reached"))
@@ -138,25 +140,37 @@ class LiveService(Node):
         """Whether the same was asked before: what was done is not done again, what is being done is not begun."""
         if self.value.idempotency_s is None or question.key is None:
             return False
-        if question.key in self._keys:
+        done = question.key in self._keys
+        at_work = [*self._waiting.values(), *(each for _, each in self._line)]
+        before = self._said[question.key] if done else next((e.data for e in at_work if e.key == question.key), None)
+        if before is None:
+            return False
+        if before != question.data:
+            self._note("refused", question.caller, question.event)
+            self._answer(question, Reject(f"{self.name} knows the key {question.key!r} from another question"))
+        elif done:
             self._note("deduplicated", question.caller, question.event)
             self._answer(question, True)
-            return True
-        if any(each.key == question.key for each in [*self._waiting.values(), *(each for _, each in self._line)]):
+        else:
             self._note("refused", question.caller, question.event)
             self._answer(question, Unavailable(f"{self.name} is at work on {question.key!r}"))
-            return True
-        return False
+        return True
 
     def _act(self, question: Question) -> None:
         """The work is done: what it does in the world happens now, and its key is known from now on."""
         if self.value.effect is None:
             return
         if question.key is not None:
-            self._keys.add(question.key)
+            self._remember(question.key, question.data)
         note = self.world.history.note(**question.data) if question.data else -1
         code = self.world.history.code("effect", self.name, self.value.effect)
         self.world.record(self.world.now, code, question.event, note)
+
+    def _remember(self, key: str, data: Mapping[str, Any]) -> None:
+        self._keys.add(key)
+        self._said[key] = data
+        if len(self._said) > 2 * len(self._keys) + 64:
+            self._said = {each: said for each, said in self._said.items() if each in self._keys}
 
     def _stand_in_line(self, question: Question) -> None:
         room = self.value.room
