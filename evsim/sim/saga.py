@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 from evsim.chance import on_grid
 from evsim.event import Event
 from evsim.patterns.inbox import Inbox
-from evsim.patterns.saga import Fact, Plan, Stage, State, Timer
+from evsim.patterns.saga import Plan, Stage, Timer
 from evsim.sim import handling
 from evsim.sim.consumer import Consumer, LiveConsumer
 from evsim.sim.handling import Handling
 from evsim.sim.part import BROKERS, SOURCES, Part
 from evsim.sim.rules import reached
-from evsim.store import MemoryStore
+from evsim.store import MemoryStore, Sagas
 
 if TYPE_CHECKING:
     from evsim.sim.handling import Context, Member
@@ -103,51 +103,26 @@ class LiveSaga(LiveConsumer):
         super().__init__(world, saga.role(self.react))
         self.saga, self.plan = saga, saga.plan
         self.store = MemoryStore()
-        self._states: dict[str | None, State] = {}
-        self._memory = 0
+        self.sagas = Sagas(self.store, self.plan, self.name)
+        self._memory = self._alarmed = 0
 
     def handling_of(self) -> Conducting:
         """Conducting."""
         return Conducting(self.world, self.value, self.group, self)
 
-    def stream(self, key: str | None) -> str:
-        """Where the events of one saga are kept."""
-        return f"{self.name}-{key}"
-
-    def state(self, key: str | None) -> State:
-        """Where the saga of this key stands: as remembered, else as its events say."""
-        if key not in self._states:
-            kept = self.store.read(self.stream(key))
-            self._states[key] = self.plan.rebuild(Fact(each.event.type, each.event.data) for each in kept)
-        return self._states[key]
-
     def react(self, event: Event, ctx: Context) -> None:
         """Decide, and have it saved and sent with all else that this delivery leads to."""
         key = event.key if event.key is not None else event.correlation_id or event.id
-        decision = self.plan.react(self.state(key), event.type, event.data)
+        decision = self.sagas.decide(key, event)
         for send in decision.sends:
             ctx.emit(send.type, send.data, key=key)
 
         def keep() -> None:
-            if decision.facts:
-                self._append(key, event, decision.facts)
-                self._states[key] = decision.state
+            self.sagas.keep(key, decision, event, self.world.now)
             for timer in decision.timers:
                 self._set(self.world.now + timer.after_s, Alarm(key, timer, ctx._index, self._memory))
 
         ctx.state = Kept(ctx.state, keep)
-
-    def _append(self, key: str | None, cause: Event, facts: tuple[Fact, ...]) -> None:
-        stream = self.stream(key)
-        version = self.store.version(stream)
-        events = [
-            Event(
-                f"{stream}/{version + n}", fact.type, self.world.now, self.name, fact.data, key=key,
-                correlation_id=cause.correlation_id or cause.id, causation_id=cause.id,
-            )
-            for n, fact in enumerate(facts, start=1)
-        ]  # fmt: skip
-        self.store.append(stream, events, "none" if version < 0 else version)
 
     # ---------------------------------------------------------------- timers
 
@@ -156,7 +131,7 @@ class LiveSaga(LiveConsumer):
 
     def _ring(self, alarm: Alarm) -> None:
         """Tell the saga that time is up, if it still waits for it; and again later, should that be lost."""
-        if alarm.memory != self._memory or alarm.timer not in self.plan.waiting(self.state(alarm.key)):
+        if alarm.memory != self._memory or alarm.timer not in self.plan.waiting(self.sagas.state(alarm.key)):
             return
         awake = [member for member in self.members if member.up]
         if awake:
@@ -171,25 +146,17 @@ class LiveSaga(LiveConsumer):
     def crashed(self) -> None:
         """With the last member the memory is gone: what it had in mind, and its alarms."""
         if not any(member.up or member.frozen for member in self.members):
-            self._states.clear()
+            self.sagas.forget()
             self._memory += 1
 
     def restarted(self) -> None:
-        """Read the disk, and set the alarms of all that still wait."""
-        if self._states or not self.store.position:
+        """Read the disk, and set the alarms of all that still wait, after the last crash alone."""
+        if self._alarmed == self._memory:
             return
-        latest: dict[tuple[str | None, int, bool], Event] = {}
-        for kept in self.store.read_all():
-            event = kept.event
-            if "step" in event.data:
-                latest[event.key, event.data["step"], event.type.startswith("undo.")] = event
-            else:
-                latest.setdefault((event.key, -1, False), event)
-        for key in dict.fromkeys(key for key, _, _ in latest):
-            for timer in self.plan.waiting(self.state(key)):
-                asked = latest[key, timer.step, timer.undo]
-                cause = self.world.history.index(str(asked.causation_id))
-                self._set(asked.timestamp + timer.after_s, Alarm(key, timer, cause, self._memory))
+        self._alarmed = self._memory
+        for key, timer, asked in self.sagas.waiting():
+            cause = self.world.history.index(str(asked.causation_id))
+            self._set(asked.timestamp + timer.after_s, Alarm(key, timer, cause, self._memory))
 
 
 class Kept(handling.State):

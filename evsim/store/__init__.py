@@ -18,11 +18,12 @@ from evsim.store.past import history_of
 from evsim.store.readmodel import SQLReadModel, Table
 from evsim.store.recorder import ANY, EXISTS, NONE, Appended, Conflict, Recorded, Store
 from evsim.store.repository import Done, Loaded, Repository
+from evsim.store.sagas import Sagas
 from evsim.store.sqlite import Durability, SQLiteStore
 
 __all__ = [
     "ANY", "EXISTS", "NONE", "Appended", "Conflict", "Desk", "Done", "Every", "Loaded", "MemoryStore", "Recorded",
-    "Repository", "SQLReadModel", "SQLiteStore", "Store", "Table", "WhenCostly", "history_of", "open",
+    "Repository", "SQLReadModel", "SQLiteStore", "Sagas", "Store", "Table", "WhenCostly", "history_of", "open",
     "read_cloudevents", "read_eventsourcing",
     "read_jsonlines", "write_cloudevents", "write_jsonlines",
 ]  # fmt: skip
