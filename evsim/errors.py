@@ -87,6 +87,15 @@ def did_you_mean(given: object, known: Iterable[str]) -> str:
     return f"; known: {', '.join(names[:KNOWN_SHOWN])}{more}"
 
 
+def a_or_an(noun: str) -> str:
+    """A noun with its article, and without underscores.
+
+    >>> a_or_an("exchange"), a_or_an("event_store"), a_or_an("log")
+    ('an exchange', 'an event store', 'a log')
+    """
+    return f"{'an' if noun[:1] in 'aeiou' else 'a'} {noun.replace('_', ' ')}"
+
+
 def shown(value: object) -> str:
     """A value as a sentence may quote it: one line, not long, whatever it is."""
     try:

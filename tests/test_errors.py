@@ -2,7 +2,7 @@ import pickle
 
 import pytest
 
-from evsim import errors
+from evsim import BadScenario, Consumer, Exchange, Scenario, errors
 from evsim.errors import BadEvent, EvsimError, UnknownName, did_you_mean, shown
 
 TREE = [thing for thing in vars(errors).values() if isinstance(thing, type) and issubclass(thing, EvsimError)]
@@ -56,3 +56,10 @@ def test_any_value_can_be_quoted_in_one_short_line():
     for value in ("a\nb", "x" * 1000, [1] * 1000, Unspeakable(), 10**6000):
         assert len(shown(value)) <= 60
         assert "\n" not in shown(value)
+
+
+def test_a_noun_has_its_article():
+    """Kinds of parts are quoted in many refusals."""
+    wrong = Scenario(Exchange("orders"), Consumer("billing", of="orders"))
+    with pytest.raises(BadScenario, match="'of' names 'orders', an exchange; expected a log or"):
+        wrong.run(until_s=1, seed=1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from evsim.classroom.watch import TooLong, Watch, no_longer_than, printing_little, where
-from evsim.errors import BadExercise
+from evsim.errors import BadExercise, a_or_an
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -111,7 +111,7 @@ class Exercise:
         if "(" not in self.signature:
             return None
         if not callable(answer):
-            saw = f"{_a(type(answer).__name__)} where the function {self.signature} was expected"
+            saw = f"{a_or_an(type(answer).__name__)} where the function {self.signature} was expected"
             return broken(saw, ask=f"did you pass {self.name}(…), the result, where {self.name} itself was meant?")
         arguments = [argument for argument in expected.split(",") if argument.strip()]
         try:
@@ -134,7 +134,3 @@ class Exercise:
             saw = f"we could not use what {self.name} gave: {said}"
             return broken(saw, ask=f"what should {self.signature} give back?")
         return broken(f"{said}, in line {place.line}: {place.text}", ask=f"what did {self.name} expect to find there?")
-
-
-def _a(noun: str) -> str:
-    return f"an {noun}" if noun[0] in "aeiou" else f"a {noun}"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from evsim.design.finding import Finding
 from evsim.design.ways import reached
-from evsim.errors import did_you_mean
+from evsim.errors import a_or_an, did_you_mean
 
 if TYPE_CHECKING:
     from evsim.design.catalogue import EventCatalogue
@@ -71,10 +71,12 @@ def orphans(catalogue: EventCatalogue) -> Answers:
         for state in entity.states:
             place, finding = f"{entity.name} {state}", None
             if state in alone:
-                fix = f"find the event that makes {_a(entity.name)} '{state}', and add it with moves='… -> {state}'"
+                fix = (
+                    f"find the event that makes {a_or_an(entity.name)} '{state}', and add it with moves='… -> {state}'"
+                )
                 finding = Finding("orphans", place, "no event leads to this state", "at least one that does", fix)
             elif state not in reachable and state not in excused:
-                fix = f"add the event with which {_a(entity.name)} is born, moves='-> …', or the step between"
+                fix = f"add the event with which {a_or_an(entity.name)} is born, moves='-> …', or the step between"
                 finding = Finding("orphans", place, "no way leads here from birth", "a way of events", fix)
             yield "orphans", finding
 
@@ -92,7 +94,7 @@ def rebuilt(catalogue: EventCatalogue) -> Answers:
                 if silent is not None:
                     way = " → ".join(entry.type for entry in silent)
                     given = f"{way} {'tells' if len(silent) == 1 else 'tell'} nothing of '{field}'"
-                    expected = f"'{field}' known whenever {_a(entity.name)} is {state}"
+                    expected = f"'{field}' known whenever {a_or_an(entity.name)} is {state}"
                     fix = f"put '{field}' into {silent[-1].type}, or into an event before it"
                     finding = Finding("rebuilt", f"{entity.name} {state}", given, expected, fix)
                 yield "rebuilt", finding
@@ -119,10 +121,6 @@ def _way_without(ways: list[Way], state: str, field: str) -> list[EventType] | N
                 found[after] = [*found[here], entry]
                 ahead.append(after)
     return found.get(state)
-
-
-def _a(noun: str) -> str:
-    return f"an {noun}" if noun[:1] in set("aeiou") else f"a {noun}"
 
 
 RULES = (told, states, orphans, rebuilt)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from evsim.errors import BadScenario
+from evsim.errors import BadScenario, a_or_an
 from evsim.lab.rabbitmq import MS, SAME
 from evsim.lab.sense import named
 
@@ -56,7 +56,9 @@ def _dead_letter(queue: Any, kinds: Mapping[str, str]) -> dict[str, Any]:
         return {"x-dead-letter-exchange": queue.dead_letter}
     if kind == "queue":
         return {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": queue.dead_letter}
-    raise BadScenario(f"queue {queue.name!r} puts dead letters into a {kind}, which RabbitMQ cannot; give it a queue")
+    raise BadScenario(
+        f"queue {queue.name!r} puts dead letters into {a_or_an(kind)}, which RabbitMQ cannot; give it a queue"
+    )
 
 
 def _exchange(exchange: Any) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from evsim.errors import a_or_an
 from evsim.lab.schedule_sense import overlaps
 from evsim.sim.part import Part
 
@@ -26,6 +27,7 @@ def problems(parts: Iterable[Any]) -> Iterator[tuple[int, str]]:
         if not isinstance(part, Part):
             continue
         if part.name and known[part.name] is not part:
-            yield place, f"two parts are called {part.name!r}, a {known[part.name].kind} and a {part.kind}; rename one"
+            kinds = " and ".join(a_or_an(each.kind) for each in (known[part.name], part))
+            yield place, f"two parts are called {part.name!r}, {kinds}; rename one"
         yield from ((place, sentence) for sentence in part.check(known))
     yield from overlaps(parts)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from evsim.errors import a_or_an
 from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration
 from evsim.patterns.breaker import RateLimit
@@ -177,7 +178,8 @@ class Consumer(Part):
         """What a share group cannot have."""
         kind = parts[self.of].kind if self.of in parts else "log"
         if kind != "log":
-            yield f"{self.title}: share=… is for a log, and {self.of!r} is a {kind}, which shares its messages anyway"
+            what = f"{self.of!r} is {a_or_an(kind)}, which shares its messages anyway"
+            yield f"{self.title}: share=… is for a log, and {what}"
         if isinstance(self.commit, Timed):
             yield f"{self.title}: a share group acknowledges each record; commit='after', 'batch' or 'before'"
         for field in ("protocol", "isolation", "static"):

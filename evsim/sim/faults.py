@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from evsim.errors import a_or_an
 from evsim.laws import Constant, Duration
 from evsim.sim.network import part_of_known
 from evsim.sim.part import BROKERS, NODES, STEPPING, Part
@@ -108,7 +109,7 @@ class Crash(OnPart):
         yield from super().check(parts)
         owner = parts.get(part_of_known(self.part, parts))
         if self.after is not None and owner is not None and owner.kind not in STEPPING:
-            what = f"only a consumer passes the step {self.after!r}, but {self.part!r} is a {owner.kind}"
+            what = f"only a consumer passes the step {self.after!r}, but {self.part!r} is {a_or_an(owner.kind)}"
             yield f"{self.title}: {what}; use at_s="
         if self.after == "polled" or self.owns is not None:
             yield from self._check_polls(parts, owner)
@@ -125,7 +126,7 @@ class Crash(OnPart):
         if self.after is None:
             yield f"{self.title}: {word} counts how often a step is passed; give after='polled' or another step"
         elif log is not None and (log.kind != "log" or getattr(owner, "share", None) is not None):
-            what = "a share group" if log.kind == "log" else f"a {log.kind}"
+            what = "a share group" if log.kind == "log" else a_or_an(log.kind)
             yield f"{self.title}: {word} is for who owns partitions of a log, but {owner.name!r} takes from {what}"
         elif log is not None and self.owns is not None and self.owns >= log.partitions:
             yield f"{self.title}: {log.name!r} has the partitions 0 to {log.partitions - 1}, not {self.owns}"
@@ -369,7 +370,7 @@ class Duplicate(OnLink):
         yield from super().check(parts)
         end = parts.get(self.end)
         if end is not None and end.kind not in BROKERS:
-            yield f"{self.title}: only what is sent to a broker can be doubled, but {self.end!r} is a {end.kind}"
+            yield f"{self.title}: only what is sent to a broker can be doubled, but {self.end!r} is {a_or_an(end.kind)}"
 
     def at_work(self, world: World, link: LiveLink) -> Any:
         """The fault at work on one link."""

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from evsim.errors import did_you_mean
+from evsim.errors import a_or_an, did_you_mean
 from evsim.value import Value
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Part(Value):
         elif found.kind not in kinds:
             expected = " or ".join(kinds)
             hint = did_you_mean(name, fitting)
-            yield f"{self.title}: {field!r} names {name!r}, a {found.kind}; expected a {expected}{hint}"
+            yield f"{self.title}: {field!r} names {name!r}, {a_or_an(found.kind)}; expected {a_or_an(expected)}{hint}"
 
     @property
     def title(self) -> str:

@@ -11,6 +11,7 @@ from pydantic import Field
 from simpy.events import NORMAL
 
 from evsim.chance import on_grid
+from evsim.errors import a_or_an
 from evsim.history import split_key
 from evsim.kinds import kind_of
 from evsim.laws import Constant, Duration, Exponential, Zipf
@@ -133,7 +134,8 @@ class Publisher(Part):
             for problem in broken_rules(self.type, self.name, self.context, self.to, parts):
                 yield f"{self.title}: {problem}"
         if target is not None and target.kind not in SERVICES and self.calling is not None:
-            yield f"{self.title}: 'calling' is about asking a service, but {self.to!r} is a {target.kind}; leave it out"
+            what = f"{self.to!r} is {a_or_an(target.kind)}"
+            yield f"{self.title}: 'calling' is about asking a service, but {what}; leave it out"
         if self.awaits is not None and self.clients is None:
             yield f"{self.title}: 'awaits' is for clients that wait; give clients= and think_s= too"
         for problem in wrong_here(self, target.kind) if target is not None else ():
