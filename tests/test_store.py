@@ -205,8 +205,9 @@ def test_without_a_head_a_cut_off_end_or_a_new_chain_look_right(tmp_path, crime,
         shop.append("order-1", events(1, 2, 3))
         head = shop.head
     if crime:
-        with sqlite3.connect(tmp_path / "shop.db") as thief:
-            thief.execute(crime)
+        thief = sqlite3.connect(tmp_path / "shop.db", isolation_level=None)
+        thief.execute(crime)
+        thief.close()
     file = tmp_path / ("shop.db" if crime else "forged.db")
     with store.open(file) as shop:
         if not crime:
