@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from itertools import islice
 
 import pytest
@@ -233,20 +234,20 @@ acts = st.one_of(
 @settings(max_examples=60, deadline=None)
 @given(st.lists(acts, max_size=25))
 def test_all_stores_do_the_same(tmp_path_factory, plan):
-    stores = [opened(kind, tmp_path_factory.mktemp("store")) for kind in KINDS]
-    for act, stream, *how in plan:
-        said = []
-        for each in stores:
-            try:
-                given = [events(*how[0]), *how[1:]] if act == "append" else how
-                said.append(getattr(each, act)(stream, *given))
-            except (Conflict, BadEvent) as problem:
-                said.append(str(problem))
-        assert said == said[:1] * len(stores)
-    first, *others = stores
-    for each in others:
-        agree(first, each)
-        each.close()
+    with ExitStack() as house:
+        stores = [house.enter_context(opened(kind, tmp_path_factory.mktemp("store"))) for kind in KINDS]
+        for act, stream, *how in plan:
+            said = []
+            for each in stores:
+                try:
+                    given = [events(*how[0]), *how[1:]] if act == "append" else how
+                    said.append(getattr(each, act)(stream, *given))
+                except (Conflict, BadEvent) as problem:
+                    said.append(str(problem))
+            assert said == said[:1] * len(stores)
+        first, *others = stores
+        for each in others:
+            agree(first, each)
 
 
 def agree(first, second):
