@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from itertools import islice
 
 import pytest
@@ -405,9 +405,8 @@ def test_a_torn_file_says_so(tmp_path):
 def test_the_file_can_be_read_with_sql(tmp_path):
     with store.open(tmp_path / "shop.db") as shop:
         shop.append("order-1", Event("shop.1", "order.placed", "2026-02-03T04:05:06.789Z", "shop", {"n": 1}))
-    found = (
-        sqlite3.connect(tmp_path / "shop.db").execute("select stream, type, timestamp, data from readable").fetchone()
-    )
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as reader:
+        found = reader.execute("select stream, type, timestamp, data from readable").fetchone()
     assert found == ("order-1", "order.placed", "2026-02-03T04:05:06.789Z", '{"n":1}')
 
 
