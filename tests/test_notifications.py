@@ -157,6 +157,11 @@ def test_what_is_bought_decides_when_the_last_one_knows():
         capacity(DAY, 0)
 
 
+def test_a_group_in_one_box_is_down_when_all_of_it_is():
+    crashed = one_post(DAY, 10).plus(ev.Crash("postman", at_s=36_001.05, down_s=60)).run(until_s=36_010, seed=1)
+    assert crashed.topology(from_s=36_000).claim == "postman has been down for 8.95 s"
+
+
 def test_a_long_house_is_drawn_on_two_lines():
     """Ten columns abreast would leave no room for an arrow between two boxes."""
     figure = one_post(DAY, 10).run(until_s=36_010, seed=1).topology(from_s=36_000, to_s=36_010)

@@ -80,7 +80,7 @@ def _describe(graph: Graph, history: History, low: float, high: float) -> None:
             if owning.end_s >= high:
                 owned.setdefault(owning.member, []).append(owning.place.rpartition("/")[2])
     for node, data in graph.nodes(data=True):
-        data["down_s"] = down.get(node)
+        data["down_s"] = down.get(node, _all_down(node, data.get("members", 1), down))
         shares = [share for member, share in busy.items() if member == node or member.startswith(f"{node}-")]
         data["busy"] = sum(shares) / len(shares) if shares and data["kind"] == "consumer" else None
         data["source"] = history.parts.get(data["part"].get("of") or "", {}).get("kind", "log")
@@ -93,6 +93,12 @@ def _describe(graph: Graph, history: History, low: float, high: float) -> None:
             data["waiting"] = {place.rpartition("/")[2]: waiting.get(place, 0) for place in shown}
             data["more"] = len(places) - len(shown)
             data["height"] = 34.0 + 18 * len(shown) + (14 if data["more"] else 0)
+
+
+def _all_down(node: str, members: int, down: dict[str, float]) -> float | None:
+    """For how long nobody of a group that is drawn as one box has been there."""
+    since = [down.get(f"{node}-{number}") for number in range(1, members + 1)]
+    return None if members < 2 or None in since else min(each for each in since if each is not None)
 
 
 def _note(data: dict[str, Any], owned: list[str]) -> str:
