@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 from urllib.parse import quote, unquote
 
 from evsim.errors import BadEvent, did_you_mean, shown
@@ -29,7 +29,7 @@ VERSION_MAX = 2**31 - 1
 INTEGER_MAX = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, init=False)
 class Event:
     """One message: a command, or a fact that cannot change any more.
 
@@ -48,12 +48,29 @@ class Event:
     correlation_id: str | None = None
     causation_id: str | None = None
 
-    def __post_init__(self) -> None:
-        for field, check in CHECKS.items():
-            given = getattr(self, field)
-            good = check(given, field)
-            if good is not given:
-                object.__setattr__(self, field, good)
+    def __new__(
+        cls,
+        id: str,  # noqa: A002 - the field's own name
+        type: str,  # noqa: A002
+        timestamp: float | datetime | str,
+        source: str,
+        data: Mapping[str, Any],
+        version: int = 1,
+        key: str | None = None,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+    ) -> Self:
+        return cls.trusted(
+            _text(id, "id"),
+            _type(type, "type"),
+            seconds_of(timestamp, "timestamp"),
+            _text(source, "source"),
+            _data(data, "data"),
+            _version(version, "version"),
+            _optional_text(key, "key"),
+            _optional_text(correlation_id, "correlation_id"),
+            _optional_text(causation_id, "causation_id"),
+        )
 
     @classmethod
     def trusted(
@@ -67,7 +84,7 @@ class Event:
         key: str | None = None,
         correlation_id: str | None = None,
         causation_id: str | None = None,
-    ) -> Event:
+    ) -> Self:
         """An event from values that are known to be good: nothing is checked, copied or frozen."""
         event: Any = _Draft()
         event.id = id
@@ -170,6 +187,8 @@ _UNFIT = re.compile(f"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef{
 
 
 def _text(value: Any, field: str, like: str = "such as 'shop.1'") -> str:
+    if type(value) is str and value.isascii() and value.isprintable() and len(value) <= TEXT_LENGTH and value.strip():
+        return value  # as nearly all are
     if not isinstance(value, str):
         _refuse(field, value, f"is not text; give 1 to {TEXT_LENGTH} characters {like}")
     if not value.strip():
@@ -200,12 +219,13 @@ def _version(value: Any, field: str) -> int:
 
 
 def _data(value: Any, field: str) -> Mapping[str, Any]:
+    frozen: Mapping[str, Any] | None = frozen_at_once(value)
+    if frozen is not None:
+        return frozen
     if not isinstance(value, Mapping):
         _refuse(field, value, "is not a JSON object; give a mapping of names to values such as {'amount': 3}")
-    frozen: Mapping[str, Any] | None = frozen_at_once(value)
-    if frozen is None:
-        frozen = freeze(value, field)
-    return frozen
+    slowly: Mapping[str, Any] = freeze(value, field)
+    return slowly
 
 
 def frozen_at_once(value: Any) -> Any:
@@ -297,6 +317,8 @@ def to_rfc3339(timestamp: float) -> str:
 
 def seconds_of(moment: Any, field: str = "timestamp") -> float:
     """Seconds since EPOCH of a number, an aware datetime or RFC 3339 text; BadEvent when it is none of these."""
+    if type(moment) is float and _FIRST_S <= moment < _LAST_S:
+        return moment + 0.0  # -0.0 becomes 0.0, which is the same moment
     if isinstance(moment, str):
         seconds = _parsed(moment, field)
     elif isinstance(moment, datetime):
@@ -310,7 +332,7 @@ def seconds_of(moment: Any, field: str = "timestamp") -> float:
         _refuse(field, moment, f"is not a moment; {_MOMENT}")
     if not _FIRST_S <= seconds < _LAST_S:
         _refuse(field, moment, f"is not between the years 1 and 9999; {_MOMENT}")
-    return seconds + 0.0  # -0.0 becomes 0.0, which is the same moment
+    return seconds + 0.0
 
 
 def _parsed(text: str, field: str) -> float:

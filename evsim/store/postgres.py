@@ -58,6 +58,7 @@ class PostgresStore(Tables):
             raise BadFile(f"no PostgreSQL answers there ({reason}); start one, or mend the address") from None
         try:
             self._open(schema.lower(), durability)
+            self._cursor = self._db.cursor()
         except BaseException:
             self._db.close()
             raise
@@ -100,7 +101,7 @@ class PostgresStore(Tables):
 
     def _asked(self, sql: str, values: Sequence[Any]) -> Any:
         with self._refusals():
-            return self._db.execute(sql, values)
+            return self._cursor.execute(sql, values)  # one for all is a tenth of an append quicker than one for each
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:

@@ -25,6 +25,8 @@ EXISTS: Literal["exists"] = "exists"
 Expected = int | Literal["any", "none", "exists"]
 """What a writer believes: one of the words, or the version of the last event that it has seen."""
 
+_WORDS = (ANY, NONE, EXISTS)
+
 NAME_MAX, APPEND_MAX = 200, 10_000
 """Characters of a stream's name, events of one append."""
 START = b"\0" * 32
@@ -76,8 +78,8 @@ class Store(ABC):
         ``expected`` is ``ANY``, ``NONE``, ``EXISTS`` or the version of the last event that the writer knows. Raises
         Conflict when the stream is elsewhere, and BadEvent for what cannot be stored; the store is unchanged then.
         """
-        some = [events] if isinstance(events, Event) else list(events)
-        return self._append(named(stream), some, [body_of(event) for event in checked(some)], believed(expected))
+        some = [events] if isinstance(events, Event) else checked(events)
+        return self._append(named(stream), some, [body_of(event) for event in some], believed(expected))
 
     @abstractmethod
     def _append(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended: ...
@@ -213,7 +215,7 @@ def checked(events: Iterable[Event]) -> list[Event]:
 
 def believed(expected: Any) -> Expected:
     """What a writer may believe, or BadEvent."""
-    if expected in {ANY, NONE, EXISTS} or (isinstance(expected, int) and not isinstance(expected, bool)):
+    if expected in _WORDS or (isinstance(expected, int) and not isinstance(expected, bool)):
         if isinstance(expected, int) and expected < 0:
             raise BadEvent(f"expected={expected} is refused; for a stream without events say expected=NONE")
         return expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from typing import Any
 
 from evsim.event import Event
@@ -19,7 +19,7 @@ KNOWN_MAX = 100_000
 """Of so many streams the last version is remembered."""
 PIECE = 1000
 """So many events are read at a time."""
-_SELECT = "select position, stream, version, body from events e where"
+_SELECT = "select position, stream, version, body from"
 _SHOWN = """and (not exists (select 1 from streams where hidden > 0)
     or version >= coalesce((select hidden from streams s where s.stream = e.stream), 0))"""
 
@@ -31,9 +31,12 @@ class Taken(Exception):
 class Tables(Store):
     """A store with the tables ``events`` and ``streams``.
 
+    What finds events by their stream, id or conversation may be another table or a view with the same columns.
     An append is one insert, made as if nobody else were there: the position that it takes is the next one that we know
     of. If somebody has taken it, or if anything else does not fit, we look, alone, before we write.
     """
+
+    _by_stream = _by_id = _by_correlation = "events"
 
     def __init__(self) -> None:
         self._forget()
@@ -57,8 +60,10 @@ class Tables(Store):
         if actual is None:
             actual = self.version(stream)
         if self._last is not None and fits(expected, actual):
-            with suppress(Taken):
+            try:
                 return self._write(stream, actual, events, bodies)
+            except Taken:
+                pass  # somebody was quicker, or knows these events: we look
         self._forget()
         try:
             with self._alone():
@@ -94,20 +99,20 @@ class Tables(Store):
     def _write(self, stream: str, actual: int, events: list[Event], bodies: list[str]) -> Appended:
         """Write behind the last event that we know of, whole or not at all."""
         position, link = self._last or (0, START)
-        rows = []
-        for version, (event, body) in enumerate(zip(events, bodies, strict=True), start=actual + 1):
-            position += 1
+        version, rows = actual, []
+        for event, body in zip(events, bodies, strict=True):
+            position, version = position + 1, version + 1
             link = chained(link, position, stream, version, body)
             rows.append((position, stream, version, event.id, event.correlation_id, body, link))
         self._insert(rows)
         if len(self._versions) >= KNOWN_MAX:
             self._versions.clear()
-        self._last, self._versions[stream] = (position, link), actual + len(events)
-        return Appended(position, actual + len(events))
+        self._last, self._versions[stream] = (position, link), version
+        return Appended(position, version)
 
     def _again(self, stream: str, events: list[Event], bodies: list[str]) -> Appended | None:
         """The append that these events have led to before, if they are all here as they are given."""
-        one = "select stream, version, body, position from events where id = ?"
+        one = f"select stream, version, body, position from {self._by_id} where id = ?"  # noqa: S608 - a name of ours
         found: list[Any] = [next(iter(self._rows(one, (event.id,))), None) for event in events]
         if not any(found):
             return None
@@ -150,25 +155,29 @@ class Tables(Store):
         self, stream: str, start: int | None = None, limit: int | None = None, *, backwards: bool = False
     ) -> Iterator[Recorded]:
         """The events of a stream."""
-        return self._pieces("stream = ? and", "version", (named(stream),), start, limit, backwards=backwards)
+        return self._pieces(
+            f"{self._by_stream} e where stream = ? and", "version", (named(stream),), start, limit, backwards=backwards
+        )
 
     def read_all(
         self, start: int | None = None, limit: int | None = None, *, backwards: bool = False
     ) -> Iterator[Recorded]:
         """The events of all streams."""
-        return self._pieces("", "position", (), start, limit, backwards=backwards)
+        return self._pieces("events e where", "position", (), start, limit, backwards=backwards)
 
     def read_category(self, category: str, start: int = 1, limit: int | None = None) -> Iterator[Recorded]:
         """The events of a category."""
         values = (category, f"{category}-", f"{category}.")  # a dot is what comes after a dash
-        return self._pieces("(stream = ? or (stream > ? and stream < ?)) and", "position", values, start, limit)
+        these = "events e where (stream = ? or (stream > ? and stream < ?)) and"
+        return self._pieces(these, "position", values, start, limit)
 
     def read_correlated(self, correlation_id: str, start: int = 1, limit: int | None = None) -> Iterator[Recorded]:
         """The events of one conversation."""
-        return self._pieces("correlation = ? and", "position", (correlation_id,), start, limit)
+        these = f"{self._by_correlation} e where correlation = ? and"
+        return self._pieces(these, "position", (correlation_id,), start, limit)
 
     def _pieces(
-        self, where: str, by: str, values: tuple[Any, ...], start: int | None, limit: int | None, *,
+        self, these: str, by: str, values: tuple[Any, ...], start: int | None, limit: int | None, *,
         backwards: bool = False,
     ) -> Iterator[Recorded]:  # fmt: skip
         """Piece by piece, each a query of its own, so that a slow reader holds nothing up."""
@@ -176,7 +185,7 @@ class Tables(Store):
         here = (2**62 if backwards else 0) if start is None else start
         left, column = 2**62 if limit is None else limit, 0 if by == "position" else 2
         while left > 0:
-            sql = f"{_SELECT} {where} {by} {compare} ? {_SHOWN} order by {by} {order} limit ?"
+            sql = f"{_SELECT} {these} {by} {compare} ? {_SHOWN} order by {by} {order} limit ?"
             rows = self._rows(sql, (*values, here, min(PIECE, left)))
             for position, stream, version, body in rows:
                 yield Recorded(position, stream, version, event_of(body, position))
@@ -187,14 +196,15 @@ class Tables(Store):
 
     def find(self, event_id: str) -> Recorded | None:
         """The event of this id."""
-        for position, stream, version, body in self._rows(f"{_SELECT} id = ?", (event_id,)):
+        for position, stream, version, body in self._rows(f"{_SELECT} {self._by_id} where id = ?", (event_id,)):
             return Recorded(position, stream, version, event_of(body, position))
         return None
 
     def version(self, stream: str) -> int:
         """The version of a stream's last event."""
-        [[found]] = self._rows("select max(version) from events where stream = ?", (named(stream),))
-        return -1 if found is None else int(found)
+        last = f"select version from {self._by_stream} where stream = ? order by version desc limit 1"  # noqa: S608
+        found = self._rows(last, (named(stream),))
+        return int(found[0][0]) if found else -1
 
     @property
     def position(self) -> int:
