@@ -42,7 +42,10 @@ create view readable as select position, stream, version, id, json_extract(body,
     from events;
 create table streams (stream text primary key, hidden integer not null default 0, metadata text not null default '{}');
 """
-_INSERT = "insert into events select ?1, ?2, ?3, ?4, ?5, ?6, ?7 where not exists (select 1 from ids where id = ?4)"
+_INSERT = """
+insert into events select * from (select ?, ?, ?, ? as id, ?, ?, ?) new
+    where not exists (select 1 from ids where ids.id = new.id)
+"""
 
 
 class SQLiteStore(Tables):
