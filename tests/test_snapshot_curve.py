@@ -79,9 +79,9 @@ def test_the_curve_tells_the_measured_and_the_best():
         {every: [0.98 * law.cost_s(every), 1.02 * law.cost_s(every)] for every in (1, 9, 40)},
         write_s=WRITE_S, loads=LOADS, event_s=EVENT_S,
     )  # fmt: skip
-    assert drawn.claim == "A snapshot each 9 events is best, and anything from 6 to 13 nearly as good"
+    assert drawn.claim == "A snapshot every 9 events is best, and anything from 6 to 13 nearly as good"
     assert "8.94" in drawn.facts["best by formula"]
-    assert drawn.facts["best measured"] == "each 9, 422 µs an event"
+    assert drawn.facts["best measured"] == "every 9, 422 µs an event"
     assert drawn.png("dark") != drawn.png("light")
     with pytest.raises(BadScenario, match="nothing was measured"):
         snapshot_curve({}, write_s=1, loads=1, event_s=1)

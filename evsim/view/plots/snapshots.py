@@ -75,7 +75,7 @@ def _claim(law: Snapshots) -> str:
     best = law.best_every
     if best == 1:
         return "A snapshot after each event is best: loading costs more than writing"
-    short = f"A snapshot each {grouped(best)} events is best"
+    short = f"A snapshot every {grouped(best)} events is best"
     return claim_of(f"{short}, and anything from {grouped(low)} to {grouped(high)} nearly as good", short)
 
 
@@ -83,16 +83,16 @@ def _facts(points: list[Point], law: Snapshots) -> dict[str, str]:
     facts = {}
     for point in points:
         spread = f" ± {si((point.high - point.low) / 2, 's')}" if point.high > point.low else ""
-        facts[f"each {grouped(point.every)}"] = (
+        facts[f"every {grouped(point.every)}"] = (
             f"{si(point.mean, 's')}{spread}, formula {si(law.cost_s(point.every), 's')}"
         )
     best = min(points, key=lambda point: point.mean)
     low, high = law.near()
-    facts["best measured"] = f"each {grouped(best.every)}, {si(best.mean, 's')} an event"
+    facts["best measured"] = f"every {grouped(best.every)}, {si(best.mean, 's')} an event"
     facts["best by formula"] = f"√(2w / (q r)) = {digits(law.best)}, {si(law.cost_s(law.best_every), 's')} an event"
     facts["within 10 %"] = f"from {grouped(low)} to {grouped(high)}"
     worst = max(points, key=lambda point: point.mean)
-    facts["worst measured"] = f"each {grouped(worst.every)}, {digits(worst.mean / best.mean)} times the best"
+    facts["worst measured"] = f"every {grouped(worst.every)}, {digits(worst.mean / best.mean)} times the best"
     return facts
 
 
@@ -117,7 +117,7 @@ def _draw(sheet: Sheet, points: list[Point], law: Snapshots) -> None:
     least_s = law.cost_s(law.best_every)
     axes.axvline(law.best_every, ymax=least_s / highest, color=sheet.colour["ink"], lw=1, zorder=3)
     sheet.tag(
-        axes, (law.best_every, scale * least_s), f"each {grouped(law.best_every)}", (0, 12), ha="center", fontsize=9
+        axes, (law.best_every, scale * least_s), f"every {grouped(law.best_every)}", (0, 12), ha="center", fontsize=9
     )
     log_ticks(axes.xaxis, least, most)
     plain(axes.yaxis, 5)
