@@ -80,7 +80,7 @@ def test_divergence_is_counted_row_by_row():
 def test_the_picture_says_who_is_left_behind():
     run = AWAY.run(until_s=150, seed=7)
     figure = run.divergence(SOURCE, EFFECTS)
-    assert figure.claim.startswith("Mailing still differs about")
+    assert figure.claim.startswith("Mailing still differs in")
     assert figure.png("light") != figure.png("dark")
     assert SYNC.run(until_s=150, seed=7).divergence(SOURCE, EFFECTS).claim == "In the end every copy is like its source"
 

@@ -33,9 +33,9 @@ def divergence_figure(history: History, source: str, copies: Mapping[str, str], 
         return empty("No copy was compared", "There is nothing to see.")
     worst = max(found, key=lambda name: found[name].left)
     left = found[worst].left
-    ended = f"{worst} still differs about {count(left, 'row')}" if left else "in the end every copy is like its source"
+    ended = f"{worst} still differs in {count(left, 'row')}" if left else "in the end every copy is like its source"
     seed, faults = history.meta.get("seed"), faults_of(history, end)
-    subtitle = "Rows about which a copy differs from its source" + (f"; seed {seed}." if seed is not None else ".")
+    subtitle = "Rows in which a copy differs from its source" + (f"; seed {seed}." if seed is not None else ".")
     facts = {name: _fact(each, end) for name, each in found.items()}
     facts["faults"] = "; ".join(map(str, faults)) or "none"
     keys: tuple[Key, ...] = tuple((glyph, role, name) for name, (glyph, role, _) in zip(found, _SERIES, strict=False))
