@@ -361,6 +361,22 @@ def test_lines_say_mean_and_interval_and_refuse_a_fifth_series():
         plots.lines({str(n): {1: 1.0} for n in range(5)}, x="x", y="y", claim="")
 
 
+def test_a_formula_may_be_a_function_and_is_told_where_something_was_measured():
+    given = {"x": "x", "y": "y", "claim": "Squares", "series": {"a": {1: 1.0, 3: 9.0}, "b": {2: 4.0}}}
+    as_function = plots.lines(theory={"square": lambda at: at * at}, **given)
+    as_points = plots.lines(theory={"square": {1: 1, 2: 4, 2.5: 6.25, 3: 9}}, **given)
+    assert as_function.facts["square"] == as_points.facts["square"] == "1: 1, 2: 4, 3: 9"
+    assert as_function.png() != as_points.png(), "a function is drawn without corners"
+
+
+def test_as_many_formulas_as_series_have_their_colours():
+    series, square = {"a": {1: 1.0, 3: 9.0}, "b": {1: 2.0, 3: 8.0}}, {1: 1, 3: 9}
+    for theory, roles in (({"of a": square, "of b": square}, ["flow", "undo"]), ({"of both": square}, ["ink"])):
+        figure = plots.lines(series, x="x", y="y", claim="Two", theory=theory)
+        assert [role for glyph, role, _ in figure._keys if glyph == "dash"] == roles
+        assert_tidy(figure, "light")
+
+
 def test_bars_and_lines_without_values_say_so():
     assert plots.bars({}, x="duplicates", claim="").claim == "Nothing was measured"
     assert plots.lines({}, x="x", y="y", claim="").claim == "Nothing was measured"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accounts import ACCOUNT
+from test_figures import assert_tidy
 
 import evsim as ev
 from evsim import Event
@@ -27,6 +28,7 @@ def test_it_tells_what_a_load_replays():
     assert figure.facts["without snapshot"] == "replays versions 0 to 22"
     assert figure.facts["balance"] == f"{shop.load('7').state['balance']:g} at the end"
     assert figure.png("light") != figure.png("dark")
+    assert_tidy(figure, "light")
 
 
 def test_without_snapshots_everything_is_replayed_and_of_many_the_last_are_drawn():

@@ -6,6 +6,7 @@ import pytest
 from histories import script
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from test_figures import assert_tidy
 
 import evsim as ev
 from evsim import UnknownName, catalog
@@ -82,6 +83,7 @@ def test_the_picture_says_who_is_left_behind():
     figure = run.divergence(SOURCE, EFFECTS)
     assert figure.claim.startswith("Mailing still differs in")
     assert figure.png("light") != figure.png("dark")
+    assert_tidy(figure, "dark")
     assert SYNC.run(until_s=150, seed=7).divergence(SOURCE, EFFECTS).claim == "In the end every copy is like its source"
 
 

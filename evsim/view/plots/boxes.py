@@ -16,7 +16,7 @@ from evsim.view.words import grouped, rate, si
 if TYPE_CHECKING:
     from evsim.view.causes import Graph
 
-WIDEST, NARROWEST, MARGIN = 150.0, 92.0, 24.0
+WIDEST, NARROWEST, MARGIN, FLAT = 150.0, 88.0, 24.0, 12.0
 _EDGE = {
     "publisher": "flow",
     "clients": "flow",
@@ -131,12 +131,15 @@ def _next_line(start: Box, end: Box) -> list[Point]:
 
 
 def _back(boxes: dict[str, Box], edge: tuple[str, str], back: set[tuple[str, str]]) -> list[Point]:
-    """From the left side of one box, below all, up into the other; the lowest makes the widest turn."""
+    """From the left side of one box, below all, up into the other; or down into it from a box that is higher."""
     start, end = boxes[edge[0]], boxes[edge[1]]
     peers = sorted((a for a, b in back if b == edge[1]), key=lambda node: boxes[node].top)
     number = peers.index(edge[0])
-    y = start.top + 0.82 * start.height
     x = end.left + end.width * (1 - (number + 1) / (len(peers) + 1))
+    above = start.top + 0.3 * start.height
+    if above < end.top - DOWN / 2:
+        return [(start.left, above), (0.3 * start.left + 0.7 * x, above), (x, above), (x, end.top - 4)]
+    y = start.top + 0.82 * start.height
     low = max(y, end.bottom) + 40 + 8 * number
     return [(start.left, y), (start.left - 70, y + 10), (x, low), (x, end.bottom + 4)]
 
@@ -168,7 +171,11 @@ def _along(way: list[Point], at: float) -> Point:
 def _number(sheet: Sheet, axes: Any, way: list[Point], text: str, at: float) -> None:
     paper = {"boxstyle": "round,pad=.2", "fc": sheet.colour["paper"], "ec": "none", "alpha": 0.92}
     look: dict[str, Any] = {"fontsize": 8.2, "ha": "center", "va": "center", "color": sheet.colour["ink"], "zorder": 3}
-    axes.text(*_along(way, at), text, bbox=paper, parse_math=False, **look)
+    x, y = _along(way, at)
+    words = axes.text(x, y, text, bbox=paper, parse_math=False, **look)
+    wide, high = abs(way[3][0] - way[0][0]), abs(way[3][1] - way[0][1])
+    if high < FLAT and wide < sheet.width_of(words) + 2 * FLAT:  # it would hide the arrow
+        words.set_position((x, y - 12))
 
 
 # -------------------------------------------------------------------- boxes

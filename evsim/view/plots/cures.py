@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 TOP, PITCH, LEFT, RIGHT, APART = 108, 34, 128, 866, 34
 _COLUMNS = (
-    ("stale", "fault", "without the own write"),
-    ("back", "again", "back in time"),
+    ("stale", "fault", "own write missing"),
+    ("back", "fault", "back in time"),
     ("p99_s", "wait", "99 % answered within"),
     ("at_source", "undo", "asked of the write side"),
 )
@@ -40,7 +40,7 @@ def cures(measured: Mapping[str, Met]) -> Figure:
 
 
 def _told(met: Met) -> str:
-    wrong = f"{share(met.stale)} without the own write, {share(met.back)} back in time"
+    wrong = f"own write missing {share(met.stale)}, back in time {share(met.back)}"
     return f"{wrong}; 99 % answered within {si(met.p99_s, 's')}; {share(met.at_source)} asked of the write side"
 
 
@@ -62,7 +62,7 @@ def _draw(sheet: Sheet, measured: Mapping[str, Met]) -> None:
         left = LEFT + number * (width + APART)
         values = [getattr(met, field) for met in measured.values()]
         axes = sheet.axes(left, TOP, left + width, TOP + PITCH * len(measured), grid="")
-        most = max([each for each in values if math.isfinite(each)], default=0.0)
+        most = max([each for each in values if math.isfinite(each)], default=0.0) if field == "p99_s" else 1.0
         axes.set_xlim(0, 1.45 * most or 1.0)
         axes.set_ylim(len(values) - 0.5, -0.5)
         axes.set_yticks([])

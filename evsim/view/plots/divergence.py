@@ -1,9 +1,9 @@
-"""Divergence over time: about how many rows each copy differs from its source, and the faults that did it."""
+"""Divergence over time: in how many rows each copy differs from its source, and the faults that did it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evsim.view.divergence import Divergence, divergence
 from evsim.view.faults import Fault, faults_of
@@ -14,20 +14,15 @@ from evsim.view.words import count, si
 
 if TYPE_CHECKING:
     from evsim.history import History
-    from evsim.view.sheet import Key, Sheet
+    from evsim.view.sheet import Sheet
 
-HIGH = 210
-_SERIES = (
-    ("line", "flow", "-"),
-    ("long", "undo", (0, (7, 2))),
-    ("dash", "done", (0, (4, 2))),
-    ("dot", "again", (0, (1, 1.5))),
-)
+STRIP, APART = 62, 16
+COPIES_MAX = 4
 
 
 def divergence_figure(history: History, source: str, copies: Mapping[str, str], field: str = "version") -> Figure:
     """For each copy, by its name, the effect that says what it has; at most four."""
-    found = {name: divergence(history, source, effect, field) for name, effect in list(copies.items())[:4]}
+    found = {name: divergence(history, source, effect, field) for name, effect in list(copies.items())[:COPIES_MAX]}
     end = span(history)[1]
     if not found or end <= 0:
         return empty("No copy was compared", "There is nothing to see.")
@@ -38,13 +33,16 @@ def divergence_figure(history: History, source: str, copies: Mapping[str, str], 
     subtitle = "Rows in which a copy differs from its source" + (f"; seed {seed}." if seed is not None else ".")
     facts = {name: _fact(each, end) for name, each in found.items()}
     facts["faults"] = "; ".join(map(str, faults)) or "none"
-    keys: tuple[Key, ...] = tuple((glyph, role, name) for name, (glyph, role, _) in zip(found, _SERIES, strict=False))
 
     def draw(sheet: Sheet) -> None:
         _draw(sheet, found, end, faults)
 
     claim = ended[0].upper() + ended[1:]
-    return Figure(claim, subtitle, facts, draw, height=top_below(len(faults)) + HIGH + 52, keys=keys)
+    return Figure(claim, subtitle, facts, draw, height=_bottom(len(faults), len(found)) + 52)
+
+
+def _bottom(faults: int, copies: int) -> int:
+    return top_below(faults) + STRIP * copies + APART * (copies - 1)
 
 
 def _fact(each: Divergence, end: float) -> str:
@@ -54,17 +52,24 @@ def _fact(each: Divergence, end: float) -> str:
 
 
 def _draw(sheet: Sheet, found: Mapping[str, Divergence], end: float, faults: list[Fault]) -> None:
-    from evsim.view.sheet import plain, seconds
+    from evsim.view.sheet import NOTE, plain, seconds, shorten
 
-    top = top_below(len(faults))
-    axes = sheet.axes(74, top, 876, top + HIGH)
-    for each, (_, role, style) in zip(found.values(), _SERIES, strict=False):
+    most = 1.15 * max(1, *(each.most for each in found.values()))
+    panels: list[Any] = []
+    for name, each in found.items():
+        top = top_below(len(faults)) + (STRIP + APART) * len(panels)
+        axes = sheet.axes(110, top, 820, top + STRIP)
         times, counts = [*each.time.tolist(), end], [*each.rows.tolist(), each.left]
-        axes.step(times, counts, where="post", color=sheet.colour[role], lw=1.6, ls=style, zorder=3)
-    axes.set_xlim(0, end)
-    axes.set_ylim(0, 1.12 * max(1, *(each.most for each in found.values())))
-    plain(axes.yaxis)
-    seconds(axes.xaxis, end, 9)
-    sheet.name_y(axes, "rows that differ")
-    sheet.name_x(axes, "simulated time")
-    sheet.ribbon(faults, [axes])
+        axes.fill_between(times, counts, step="post", color=sheet.colour["flow"], alpha=0.25, lw=0, zorder=2)
+        axes.step(times, counts, where="post", color=sheet.colour["flow"], lw=1.1, zorder=3)
+        axes.set_xlim(0, end)
+        axes.set_ylim(0, most)
+        plain(axes.yaxis, 3)
+        seconds(axes.xaxis, end, 9)
+        axes.tick_params(labelbottom=len(panels) == len(found) - 1)
+        shorten(sheet, sheet.text(20, top + STRIP / 2 + 4, name, 9.5), 66)
+        sheet.text(828, top + STRIP / 2 + 4, f"{each.left} left", NOTE, "fault" if each.left else "soft")
+        panels.append(axes)
+    sheet.name_y(panels[0], "rows that differ")
+    sheet.name_x(panels[-1], "simulated time")
+    sheet.ribbon(faults, panels)

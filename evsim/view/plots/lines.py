@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from evsim.errors import BadScenario
 from evsim.view import measures
 from evsim.view.figure import Figure, empty
@@ -15,12 +17,13 @@ if TYPE_CHECKING:
     from evsim.view.sheet import Key, Sheet
 
 Points = Mapping[float, Sequence[float] | float]
+Formula = Mapping[float, float] | Callable[[float], float]
 Claim = str | Callable[[Mapping[str, str]], str]
 """The sentence above a figure, or what makes it from the facts."""
 Curve = list[tuple[float, float, float, float]]
 """At which x, the mean, and its interval."""
 _SERIES = (("flow", "point", "o"), ("undo", "diamond", "D"), ("done", "up", "^"), ("wait", "open", "s"))
-BARS_MAX = 16
+BARS_MAX, DENSE = 16, 121
 
 
 def lines(
@@ -29,22 +32,23 @@ def lines(
     x: str,
     y: str,
     claim: Claim,
-    theory: Mapping[str, Mapping[float, float]] | None = None,
+    theory: Mapping[str, Formula] | None = None,
     log_y: bool = False,
 ) -> Figure:
     """Compare what was measured with a formula.
 
     ``series`` maps a name to ``{x: values}``; several values, one for each seed, become a mean with its 95 % interval.
-    ``theory`` maps a name to ``{x: value}`` and is dashed. At most four series: more are better told apart in figures
-    of their own. ``claim`` is a sentence, or a function that makes it from the facts.
+    ``theory`` maps a name to a function of x, or to ``{x: value}``, and is dashed; as many formulas as there are series
+    belong to them one by one. At most four series: more are better told apart in figures of their own. ``claim`` is a
+    sentence, or a function that makes it from the facts.
     """
     if len(series) > len(_SERIES):
         raise BadScenario(f"{len(series)} series are refused; expected one to four, for more make several figures")
     curves = {name: _curve(points) for name, points in series.items()}
-    dashed = {name: sorted(points.items()) for name, points in (theory or {}).items()}
     if not any(curves.values()):
         return empty("Nothing was measured", f"{_capital(y)}, by {x}.")
     known = {at for curve in curves.values() for at, *_ in curve}
+    dashed = {name: _points(formula, known) for name, formula in (theory or {}).items()}
     facts = {
         name: ", ".join(f"{digits(at)}: {_told(*spread)}" for at, *spread in curve) for name, curve in curves.items()
     }
@@ -53,10 +57,11 @@ def lines(
     seeds = max((len(v) for points in series.values() for v in points.values() if isinstance(v, Sequence)), default=1)
     subtitle = f"{_capital(y)}, by {x}." + (f" Bars: 95 % interval over {seeds} seeds." if seeds > 1 else "")
     keys: list[Key] = [(glyph, role, name) for name, (role, glyph, _) in zip(curves, _SERIES, strict=False)]
-    keys += [("dash", "ink", name) for name in dashed]
+    roles = [role for role, *_ in _SERIES] if len(dashed) == len(curves) > 1 else ["ink"] * len(dashed)
+    keys += [("dash", role, name) for name, role in zip(dashed, roles, strict=False)]
 
     def draw(sheet: Sheet) -> None:
-        _draw_lines(sheet, curves, dashed, (x, y), log_y=log_y)
+        _draw_lines(sheet, curves, list(zip(dashed.values(), roles, strict=False)), (x, y), log_y=log_y)
 
     return Figure(_claimed(claim, facts), subtitle, facts, draw, height=408, keys=tuple(keys))
 
@@ -83,6 +88,14 @@ def bars(values: Mapping[str, float], *, x: str, claim: Claim) -> Figure:
 
 def _curve(points: Points) -> Curve:
     return [(float(at), *_spread(values)) for at, values in sorted(points.items())]
+
+
+def _points(formula: Formula, known: set[float]) -> list[tuple[float, float]]:
+    """A formula where something was measured, and densely in between."""
+    if isinstance(formula, Mapping):
+        return sorted((float(at), float(value)) for at, value in formula.items())
+    between = np.linspace(min(known), max(known), DENSE).tolist()
+    return [(at, float(formula(at))) for at in sorted({*known, *between})]
 
 
 def _spread(values: Sequence[float] | float) -> tuple[float, float, float]:
@@ -115,7 +128,7 @@ def _claimed(claim: Claim, facts: Mapping[str, str]) -> str:
 def _draw_lines(
     sheet: Sheet,
     curves: dict[str, Curve],
-    dashed: dict[str, list[tuple[float, float]]],
+    dashed: Sequence[tuple[list[tuple[float, float]], str]],
     names: tuple[str, str],
     *,
     log_y: bool,
@@ -125,8 +138,9 @@ def _draw_lines(
     axes = sheet.axes(74, 114, 866, 350, grid="both")
     if log_y:
         axes.set_yscale("log")
-    for points in dashed.values():
-        axes.plot(*zip(*points, strict=True), color=sheet.colour["ink"], lw=1.2, dashes=(5, 3), zorder=4)
+    formulas = {role for _, role in dashed}
+    for points, role in dashed:
+        axes.plot(*zip(*points, strict=True), color=sheet.colour[role], lw=1.3, dashes=(5, 3), zorder=4)
     for (role, glyph, shape), curve in zip(_SERIES, curves.values(), strict=False):
         colour = sheet.colour[role]
         for at, _, low, high in curve:
@@ -135,11 +149,10 @@ def _draw_lines(
         fill = sheet.colour["paper"] if glyph == "open" else colour
         look: dict[str, Any] = {"ls": "", "ms": 6, "mfc": fill, "mec": colour, "mew": 1.2, "zorder": 5}
         axes.plot([point[0] for point in curve], [point[1] for point in curve], marker=shape, **look)
-        axes.plot([point[0] for point in curve], [point[1] for point in curve], color=colour, lw=1, alpha=0.5)
+        if role not in formulas:
+            axes.plot([point[0] for point in curve], [point[1] for point in curve], color=colour, lw=1, alpha=0.5)
     low, high = axes.get_ylim()
-    xs = sorted(
-        {point[0] for curve in curves.values() for point in curve} | {at for c in dashed.values() for at, _ in c}
-    )
+    xs = {point[0] for curve in curves.values() for point in curve}
     if log_y:
         log_ticks(axes.yaxis, low, high)
     else:

@@ -20,7 +20,6 @@ _LANE_KEYS: tuple[Key, ...] = (
 )  # fmt: skip
 _MAP_KEYS: tuple[Key, ...] = (
     ("bar", "wash_done", "every event was read"), ("bar", "wash_fault", "reads that failed"),
-    ("hatch", "lane", "refused before it began"),
 )  # fmt: skip
 
 
@@ -57,16 +56,19 @@ def _failures(lane: Lane) -> str:
 
 
 def _draw_lanes(sheet: Sheet, lanes: Sequence[Lane], end_s: float) -> None:
-    from evsim.view.brush import bar
+    from evsim.view.brush import bar, inside
     from evsim.view.sheet import seconds
 
-    axes = sheet.axes(110, LANES_TOP, 876, LANES_TOP + LANE * len(lanes), grid="x")
+    axes = sheet.axes(110, LANES_TOP, 812, LANES_TOP + LANE * len(lanes), grid="x")
     axes.set_xlim(0, end_s)
     axes.set_ylim(len(lanes) - 0.4, -0.6)
     for number, lane in enumerate(lanes):
         bar(sheet, axes, lane.since_s, lane.upgraded_s, number, 0.62, fill="wash_flow", edge="flow")
         bar(sheet, axes, lane.upgraded_s, end_s, number, 0.62, fill="wash_done", edge="done")
         axes.vlines(lane.failed_s, number - 0.31, number + 0.31, color=sheet.colour["fault"], lw=0.9, zorder=4)
+        if lane.failed_s:
+            told, place = f"{grouped(len(lane.failed_s))} failed", axes.get_yaxis_transform()
+            inside(sheet, axes, 1.01, number, told, 76, "fault", transform=place)
     axes.set_yticks(range(len(lanes)), [lane.name for lane in lanes])
     seconds(axes.xaxis, end_s, 9)
     sheet.name_x(axes, "simulated time")
