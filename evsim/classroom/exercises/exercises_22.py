@@ -32,18 +32,34 @@ def _copy(apply: Callable[..., Any]) -> Outcome:
         rows: dict[str, Any] = {}
         for change in coming:
             apply(rows, *change)
-        try:
-            found = {key: value for key, (_, value) in rows.items() if value is not None}
-        except (TypeError, ValueError):
-            return broken(f"rows = {rows!r}", ask="is every row kept as a pair of version and value?")
-        if found != wanted:
-            key = next(key for key in "abc" if found.get(key) != wanted.get(key))
+        odd = next((key for key, row in rows.items() if not _is_row(row)), None)
+        if odd is not None:
+            return broken(
+                f"rows[{odd!r}] is {rows[odd]!r}, which is not a pair of the version, a number, and the value",
+                ask="how does the text of the exercise keep a row?",
+            )
+        found = {key: value for key, (_, value) in rows.items() if value is not None}
+        key = next((key for key in {**wanted, **found} if found.get(key) != wanted.get(key)), None)
+        if key is not None:
             told = ", ".join(f"{version}: {value}" for k, version, value in coming if k == key)
             return broken(
-                f"changes of {key!r} came as {told}; you have {found.get(key)!r}, the source has {wanted.get(key)!r}",
-                ask="what must a copy know of a row that it has deleted?",
+                f"changes of {key!r} came as {told or 'none at all'}; "
+                f"you have {found.get(key)!r}, the source has {wanted.get(key)!r}",
+                ask=_why(key in newest, key in wanted),
             )
     return held(f"for {ORDERS} orders of arrival")
+
+
+def _is_row(row: Any) -> bool:
+    return isinstance(row, tuple | list) and len(row) == 2 and type(row[0]) is int
+
+
+def _why(known: bool, lives: bool) -> str:
+    if not known:
+        return "where did your copy find this key?"
+    if lives:
+        return "which of these changes is the newest, and what became of it in your copy?"
+    return "after the deletion had come, what did your copy still know of the row?"
 
 
 def _repairs(repairs: Callable[..., Any]) -> Outcome:
@@ -52,11 +68,17 @@ def _repairs(repairs: Callable[..., Any]) -> Outcome:
         source, copy = ({key: chance.randint(0, 2) for key in "abcdef" if chance.random() < 0.6} for _ in range(2))
         found = list(repairs(dict(source), dict(copy)))
         mended = dict(copy)
-        for act in found:
-            if act[0] == "put":
-                mended[act[1]] = act[2]
-            else:
-                mended.pop(act[1], None)
+        for repair in found:
+            match repair:
+                case ("put", key, value):
+                    mended[key] = value
+                case ("drop", key):
+                    mended.pop(key, None)
+                case _:
+                    return broken(
+                        f"the repair {repair!r} is neither ('put', key, value) nor ('drop', key)",
+                        ask="what does the text of the exercise call the two kinds, and what belongs to each?",
+                    )
         if mended != source:
             return broken(
                 f"from {copy} your repairs make {mended}, and the source has {source}",
