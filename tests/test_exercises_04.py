@@ -51,6 +51,25 @@ def library(*, post="post", loan=LOAN, due=None):
     )
 
 
+def groceries(*more):
+    """Four types about something else, and the life of the loan."""
+    return library().without("lend.book", "book.refused", "remind.reader", "reader.reminded").replace(
+        "loan.begun", caused_by="reader"
+    ).plus(
+        ev.EventType("buy.bread", "kitchen", "cook", {}),
+        ev.EventType("bread.bought", "kitchen", "buy.bread", {}, readers="kitchen"),
+        ev.EventType("buy.milk", "kitchen", "cook", {}),
+        ev.EventType("milk.bought", "kitchen", "buy.milk", {}, readers="kitchen"),
+        *more,
+    )  # fmt: skip
+
+
+def promised():
+    """What the post reads is a promise of lending: the reminder comes from the overdue loan by way of it."""
+    told = ev.EventType("lending.loan.overdue", "lending", "loan.overdue", {}, readers="post")
+    return library().plus(told).replace("remind.reader", caused_by="lending.loan.overdue")
+
+
 @pytest.mark.parametrize(
     ("catalogue", "state", "saw"),
     [
@@ -69,8 +88,42 @@ def library(*, post="post", loan=LOAN, due=None):
             "remind.reader → reader.reminded → remind.reader",
         ),
         ("library", "broken", "not a catalogue"),
+        (promised(), "held", ""),
+        (groceries(), "broken", "there is no fact that says 'refused'"),
+        (
+            groceries(ev.EventType("milk.refused", "kitchen", "buy.milk", {}, readers="kitchen")),
+            "broken",
+            "milk.refused does not come from the wish that a loan comes from",
+        ),
+        (
+            library().replace("reader.reminded", type="reader.informed"),
+            "broken",
+            "there is no fact that says 'reminded'",
+        ),
+        (
+            library().replace("remind.reader", caused_by="loan.begun"),
+            "broken",
+            "reader.reminded does not come from the event that makes a loan overdue",
+        ),
     ],
-    ids=["good", "one context", "silent", "short life", "gap", "seven", "row", "present", "nobody", "circle", "text"],
+    ids=[
+        "good",
+        "one context",
+        "silent",
+        "short life",
+        "gap",
+        "seven",
+        "row",
+        "present",
+        "nobody",
+        "circle",
+        "text",
+        "promised",
+        "bread and milk",
+        "milk refused",
+        "informed",
+        "reminded too early",
+    ],
 )
 def test_a_design_is_judged_by_names_owners_reach_circles_and_states(catalogue, state, saw):
     outcome = classroom.check("04.2", catalogue)

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
+import evsim as ev
 from evsim import classroom
+from evsim.classroom import notebooks
 from evsim.patterns.retry import Backoff, Retry
+
+NOTEBOOK = Path(__file__).parent.parent / "notebooks" / "16-event-sourcing-conflicts-and-snapshots.ipynb"
+
+
+def in_the_notebook(name, **answers):
+    """What a student has at hand: the cell that defines this name, without its pictures and unwritten answers."""
+    sources = [cell["source"] for cell in notebooks.read(NOTEBOOK)["cells"] if cell["cell_type"] == "code"]
+    cell = ast.parse(next(source for source in sources if f"def {name}(" in source))
+    cell.body = [line for line in cell.body if not (isinstance(line, ast.Expr) and "ev.lines" in ast.unparse(line))]
+    world = {"ev": ev}
+    exec(compile(cell, str(NOTEBOOK), "exec"), world)
+    return world | answers
+
+
+def looked(outcome, world):
+    """What the command shows that a verdict proposes."""
+    return eval(outcome.look, world)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +66,34 @@ def test_a_retry_is_judged_by_its_attempts_and_its_time(retry, state, saw):
     assert (outcome.state, saw in outcome.saw) == (state, True), outcome
 
 
+@pytest.mark.parametrize(
+    ("retry", "shown"),
+    [
+        (Retry(3, Backoff(0.5)), "tried"),
+        (Retry(1000, Backoff(4.0, 1, 4.0)), "stored"),
+    ],
+    ids=["too few", "too wide"],
+)
+def test_the_story_of_the_withdrawal_is_the_one_that_the_verdict_saw(retry, shown):
+    outcome = classroom.check("16.2", retry)
+    story = looked(outcome, in_the_notebook("rush", my_retry=retry))
+    if shown == "stored":
+        took_s = float(outcome.saw.partition("after ")[2].partition(" s")[0])
+        [line] = [line for line in story.splitlines() if "store stored machines:" in line]
+        assert float(line.split()[0]) - 10 == pytest.approx(took_s, abs=0.006)
+        assert took_s > 2.5
+    else:
+        assert story.count("tried") == 2
+        assert "store stored machines:" not in story
+
+
+def test_the_attempts_that_are_shown_have_the_mean_that_the_verdict_saw():
+    retry = Retry(1000, Backoff(0.05, 2, 1.0))
+    outcome = classroom.check("16.2", retry)
+    tried = looked(outcome, in_the_notebook("rush", my_retry=retry))
+    assert outcome.saw.startswith(f"{sum(tried) / len(tried):.0f} attempts on average")
+
+
 CODE, START, FEE = 2, 1000, 1
 
 
@@ -66,7 +116,7 @@ def credulous(read, snapshot):
     [
         (right, "held", ""),
         (credulous, "broken", "'code': 1"),
-        (lambda read, snapshot: _replayed(START, read(0)), "broken", "are enough"),
+        (lambda read, snapshot: _replayed(START, read(0)), "broken", "would do"),
         (lambda read, snapshot: _replayed(snapshot["balance"], read(snapshot["upto"])) if snapshot else
             _replayed(START, read(0)), "broken", "the balance is"),
     ],
@@ -75,3 +125,11 @@ def credulous(read, snapshot):
 def test_a_load_is_judged_by_its_balance_and_by_what_it_reads(load, state, saw):
     outcome = classroom.check("16.3", load)
     assert (outcome.state, saw in outcome.saw) == (state, True), outcome
+
+
+def test_the_load_that_a_verdict_proposes_can_be_tried_in_the_notebook(capsys):
+    for load in (credulous, lambda read, snapshot: _replayed(START, read(0)), lambda read, snapshot: 0):
+        outcome = classroom.check("16.3", load)
+        answer = looked(outcome, in_the_notebook("read", my_load=load))
+        printed = capsys.readouterr().out
+        assert f"the balance is {answer}, and" in outcome.saw or printed.partition(" ")[0] in outcome.saw

@@ -55,7 +55,45 @@ def _designed(catalogue: Any) -> Outcome:
         return broken(saw, "my_catalogue", "does the one who lends books also write the letters?")
     if not any(entry.kind == "command" for entry in catalogue.types):
         return broken("there is no command", "my_catalogue", "who may say no in this story, and to what?")
+    wishes = {wish for fact in _leading_to(catalogue, "begun") for wish in _wishes_before(catalogue, fact)}
+    untold = _untold(catalogue, "refused", wishes, "the wish that a loan comes from")
+    if untold:
+        return broken(untold, "my_catalogue", "what does a reader hear whose book is lent already?")
+    lapsed = {fact.type for fact in _leading_to(catalogue, "overdue")}
+    untold = _untold(catalogue, "reminded", lapsed, "the event that makes a loan overdue")
+    if untold:
+        return broken(untold, "my_catalogue", "what happens to the reader when the day has passed?")
     return held(f"for {len(catalogue.names)} types, every rule and every state of the loan")
+
+
+def _untold(catalogue: EventCatalogue, verb: str, causes: set[str], cause: str) -> str:
+    """What is wrong with the facts of this verb, which are to come from one of these causes; nothing when one does."""
+    facts = [fact for fact in catalogue.types if fact.type.split(".")[-1] == verb]
+    if not facts:
+        return f"there is no fact that says {verb!r}"
+    if any(_before(catalogue, fact) & causes for fact in facts):
+        return ""
+    return f"{facts[0].type} does not come from {cause}"
+
+
+def _leading_to(catalogue: EventCatalogue, state: str) -> list[EventType]:
+    return [fact for fact in catalogue.types if fact.after == state and catalogue.entity_of(fact) == _loan()]
+
+
+def _wishes_before(catalogue: EventCatalogue, fact: EventType) -> list[str]:
+    return [entry.type for entry in catalogue.known(_before(catalogue, fact)) if entry.kind == "command"]
+
+
+def _before(catalogue: EventCatalogue, fact: EventType) -> set[str]:
+    """The messages that lead to this one, however far away."""
+    found: set[str] = set()
+    ahead = list(catalogue.causes(fact))
+    while ahead:
+        name = ahead.pop()
+        if name not in found:
+            found.add(name)
+            ahead += [cause for entry in catalogue.known([name]) for cause in catalogue.causes(entry)]
+    return found
 
 
 def _told(lint: Lint) -> str:

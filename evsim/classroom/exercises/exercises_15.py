@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from evsim.classroom.exercise import Exercise, Outcome, broken, held
+from evsim.errors import shown
 from evsim.event import Event
 from evsim.store import MemoryStore
 from evsim.store.recorder import chained
@@ -39,19 +40,29 @@ def _fold(fold: Callable[..., Any]) -> Outcome:
     for seed in range(HISTORIES):
         events = _history(seed)
         wanted, found = _state(events), fold(list(events))
-        told = [f"{event.type} {event.data.get('amount', '')}".strip() for event in events]
-        if found != wanted:
-            wrong = next(
-                (name for name in wanted if not isinstance(found, dict) or found.get(name) != wanted[name]), ""
-            )
-            given = found.get(wrong) if isinstance(found, dict) else found
+        wrong = _wrong(found, wanted)
+        if wrong:
+            told = [f"{event.type} {event.data.get('amount', '')}".strip() for event in events]
             return broken(
-                f"after {', '.join(told) or 'nothing'}: {wrong} is {given!r}, and should be {wanted.get(wrong)!r}",
+                f"after {', '.join(told) or 'nothing'}: {wrong}",
                 ask="which events change it, and what is it before the first one?",
             )
         if fold(list(events)) != found:
             return broken("the same events give two different states", ask="what remains from one call to the next?")
     return held(f"for {HISTORIES} histories that you have not seen")
+
+
+def _wrong(found: Any, wanted: dict[str, int]) -> str:
+    """What is wrong with this state, or nothing."""
+    if not isinstance(found, dict):
+        return f"my_fold gave {shown(found)}, and should give a dict with {', '.join(wanted)}"
+    for name, value in wanted.items():
+        if name not in found:
+            return f"there is no {name} in {shown(found)}"
+        if found[name] != value:
+            return f"{name} is {shown(found[name])}, and should be {value}"
+    more = [name for name in found if name not in wanted]
+    return f"there is {shown(more[0])} in it too, which was not asked for" if more else ""
 
 
 def _chain(length: int) -> list[list[Any]]:
