@@ -16,7 +16,8 @@ from evsim.view.staleness import reads
 from evsim.view.words import share, si
 
 STALE_MOST, SOURCE_MOST, SEEN_MOST_S = 0.001, 0.25, 0.85
-SEEDS = (31, 32, 33)
+SEEDS = range(21, 31)
+"""Ten runs that lie half a hundredth below the formula: whoever is right by it passes, and luck gives no more."""
 READS, CHANGES, HITS_LEAST, OLD_MOST = 2.0, 0.02, 0.9, 0.05
 
 
@@ -35,8 +36,10 @@ def _clients(given: Any) -> Outcome:
     stale = sum(int(each.stale.sum()) for each in found) / answers
     source = sum(int(each.at_source.sum()) for each in found) / answers
     after_s = READ_MODEL.replace("customers", **given).parts[0].read_after_s.mean
-    seen_s = sorted(after_s + took for each in found for took in each.took_s.tolist())[int(0.99 * answers)]
+    took_s = sorted(took for each in found for took in each.took_s.tolist())
+    seen_s = round(after_s + took_s[int(0.99 * answers)], 6)
     again = f'shop.replace("customers", **my_clients).run(until_s=600, seed={SEEDS[0]})'
+    met = f"staleness.met({again}.history)"
     if stale > STALE_MOST:
         return broken(
             f"{share(stale)} of {answers} answers miss the own write",
@@ -44,15 +47,15 @@ def _clients(given: Any) -> Outcome:
             "what does a view say when it is asked for something that it does not know yet?",
         )
     if source > SOURCE_MOST:
-        return broken(
-            f"{share(source)} of the answers come from the write side, and may be {share(SOURCE_MOST)}",
-            f"{again}.staleness()",
-            "after how many seconds can three of four orders be seen?",
-        )
+        saw = f"{share(source)} of the answers come from the write side, and may be {share(SOURCE_MOST)}"
+        if given.get("cure") != "token":
+            return broken(saw, met, "whom is a customer sent to whose order is in the read model already?")
+        look = f"staleness.hidden_law(rate=8, service_rate=10, after_s={after_s:g})"
+        return broken(saw, look, "after how many seconds can three of four orders be seen?")
     if seen_s > SEEN_MOST_S:
         return broken(
             f"99 % see their order within {si(seen_s, 's')} of writing it, and should within {SEEN_MOST_S:g} s",
-            f"staleness.met({again}.history)",
+            met,
             "who waits longest: those who look late, or those who are made to wait?",
         )
     return held(f"for {answers} answers that you have not seen", "Who pays for it? Write one sentence below.")
@@ -88,10 +91,14 @@ def _owed(facts: list[tuple[int, Event]]) -> dict[str, tuple[int, int]]:
     return {customer: each for customer, each in owed.items() if each[0]}
 
 
+def _table(apply: Callable[..., Any]) -> SQLReadModel:
+    return SQLReadModel(None, "open", tables=_TABLES, on=dict.fromkeys(("order.placed", "order.paid"), apply))
+
+
 def _owing(apply: Callable[..., Any]) -> Outcome:
     for seed in range(8):
         facts = _facts(seed)
-        model = SQLReadModel(None, "open", tables=_TABLES, on=dict.fromkeys(("order.placed", "order.paid"), apply))
+        model = _table(apply)
         for upto in range(1, len(facts) + 1):
             try:
                 model.take(facts[:upto])  # all but the last of them come again
@@ -101,18 +108,29 @@ def _owing(apply: Callable[..., Any]) -> Outcome:
             found = {row["customer"]: (row["orders"], row["amount"]) for row in rows}
             wanted = _owed(facts[:upto])
             if found != wanted:
-                return _wrong(facts[upto - 1], found, wanted)
+                return _wrong([event for _, event in facts[:upto]], found, wanted)
         model.close()
     return held("for 8 histories, with events that came again")
 
 
-def _wrong(last: tuple[int, Event], found: dict[str, Any], wanted: dict[str, Any]) -> Outcome:
-    position, event = last
-    who = min(set(found.items()) ^ set(wanted.items()))[0]
+def owed_after(owing: Callable[..., Any], *facts: tuple[str, str, int]) -> list[dict[str, Any]]:
+    """What ``owing`` has in its table after facts such as ``("order.placed", "ada", 30)``."""
+    model = _table(owing)
+    model.take(
+        (position, Event(f"shop.{position}", kind, float(position), "shop", {"customer": customer, "amount": amount}))
+        for position, (kind, customer, amount) in enumerate(facts, start=1)
+    )
+    return model.query('select * from "open"')
+
+
+def _wrong(events: list[Event], found: dict[str, Any], wanted: dict[str, Any]) -> Outcome:
+    last, who = events[-1], min(set(found.items()) ^ set(wanted.items()))[0]
+    told = [(each.type, each.data["customer"], each.data["amount"]) for each in events]
+    own = [each for each in told if each[1] == last.data["customer"]]
     return broken(
-        f"event {position} is {event.type} of {event.data['customer']}; then {who} has {found.get(who, 'no row')}, "
+        f"event {len(events)} is {last.type} of {last.data['customer']}; then {who} has {found.get(who, 'no row')}, "
         f"and should have {wanted.get(who, 'no row')}",
-        "view.query('select * from \"open\"')",
+        f"owed({', '.join(map(str, own))})",
         "what does a payment change, and what is left when the last order is paid?",
     )
 
@@ -143,7 +161,7 @@ EXERCISES = (
     Exercise(
         "18.1",
         "One in a thousand",
-        "at most 0.1 % without the own write, a quarter from the write side, 99 % within 0.85 s",
+        "at most 0.1 % with the own write missing, a quarter from the write side, 99 % within 0.85 s",
         "my_clients",
         _clients,
     ),
