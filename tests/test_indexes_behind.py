@@ -123,7 +123,7 @@ def test_who_changes_an_index_is_found_out_and_it_can_be_made_anew(tmp_path, mon
         assert shop.verify() == 3
         with closing(sqlite3.connect(shop.path, isolation_level=None)) as thief:
             assert thief.execute(crime).rowcount == 1
-        with pytest.raises(BadFile, match=f"table {index} shows others than these; reindex"):
+        with pytest.raises(BadFile, match=f"table {index} was changed and shows others than these; reindex"):
             shop.verify()
         shop.reindex()
         assert shop.verify() == 3

@@ -89,6 +89,15 @@ def test_categories_and_conversations_cross_the_streams(shop):
     assert ids(shop.read_correlated("a")) == ["shop.1", "shop.2"]
 
 
+def test_a_category_ends_at_the_first_dash(shop):
+    for n, stream in enumerate(("order", "order-", "order-1", "order-1-x", "orders-1", "order.1")):
+        shop.append(stream, event(n))
+    assert ids(shop.read_category("order")) == ["shop.0", "shop.1", "shop.2", "shop.3"]
+    assert ids(shop.read_category("order.1")) == ["shop.5"]
+    with pytest.raises(BadEvent, match="what stands before the first dash"):
+        shop.read_category("order-1")
+
+
 # ---------------------------------------------------------------- what a writer believes
 
 
@@ -353,7 +362,7 @@ def test_sql_in_a_name_is_a_name(shop):
     name = "x'; drop table events; --"
     shop.append(name, event(1))
     assert ids(shop.read(name)) == ["shop.1"]
-    assert ids(shop.read_category("' or 1=1 --")) == []
+    assert ids(shop.read_category("' or 1=1 /*")) == []
     assert shop.verify() == 1
 
 
@@ -376,6 +385,30 @@ def test_what_cannot_be_stored_is_refused_and_nothing_is_written(shop, wrong, sa
 def test_what_nobody_can_believe_is_refused(shop, expected):
     with pytest.raises(BadEvent, match="is refused"):
         shop.append("order-1", event(1), expected)
+
+
+@pytest.mark.parametrize("wrong", [None, 7, "\0", "\ud800"])
+def test_what_cannot_be_asked_for_is_refused(shop, wrong):
+    for ask in (shop.find, shop.read_category, shop.read_correlated):
+        with pytest.raises(BadEvent, match="expected"):
+            ask(wrong)
+    with pytest.raises(BadEvent, match=r"expected an ev\.Event|no event"):
+        shop.append("order-1", wrong)
+
+
+@pytest.mark.parametrize("metadata", [5, {"n": float("nan")}, {"n": {1, 2}}, None])
+def test_metadata_that_json_cannot_hold_is_refused(shop, metadata):
+    with pytest.raises(BadEvent, match="metadata"):
+        shop.describe("order-1", metadata)
+    assert shop.metadata("order-1") == {}
+
+
+@pytest.mark.parametrize("before", ["x", 1.5, None, True])
+def test_a_stream_is_cut_at_a_whole_number(shop, before):
+    shop.append("order-1", events(1, 2))
+    with pytest.raises(BadEvent, match="no version"):
+        shop.truncate("order-1", before)
+    assert ids(shop.read("order-1")) == ["shop.1", "shop.2"]
 
 
 def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path):

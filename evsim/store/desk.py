@@ -10,7 +10,6 @@ import inspect
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -18,10 +17,9 @@ from typing import Any, Literal, NamedTuple
 from evsim.errors import BadFile, BadScenario, shown
 from evsim.event import Event, freeze, seconds_of, thaw
 from evsim.patterns.inbox import Inbox
+from evsim.store.connection import WAIT_S, alone
 
 Handler = Callable[[Event, Any], Any]
-WAIT_S = 30.0
-"""So long a writer waits for another one."""
 _OWN_KEY: Any = object()
 _SCHEMA = (
     "create table if not exists desk_state (name text primary key, value text not null)",
@@ -76,9 +74,11 @@ class Desk:
         self._db = path if isinstance(path, sqlite3.Connection) else _opened(path)
         if self._db.isolation_level is not None:
             raise BadScenario("the connection begins transactions of its own; open it with isolation_level=None")
-        with self._alone():
-            for statement in _SCHEMA:
-                self._db.execute(statement)
+        alone(self._db, self._make)
+
+    def _make(self) -> None:
+        for statement in _SCHEMA:
+            self._db.execute(statement)
 
     # ---------------------------------------------------------------- what comes in
 
@@ -93,21 +93,26 @@ class Desk:
             return False
         inbox = self.inbox
         if inbox is None or (inbox.written == "with" and inbox.unique):
-            with self._alone():
-                if inbox is not None and self._knows(inbox, event):
-                    return False
-                _Work(self, event, attempt).done(handler)
-                self._remember(inbox, event)
-            return True
+            return alone(self._db, lambda: self._handled_at_once(handler, event, attempt))
         if self._knows(inbox, event):
             return False
         self._remember(inbox if inbox.written == "before" else None, event)
         work = _Work(self, event, attempt)
         work.run(handler)
-        with self._alone():
+
+        def save() -> None:
             work.save()
             self._remember(inbox if inbox.written == "with" else None, event)
+
+        alone(self._db, save)
         self._remember(inbox if inbox.written == "after" else None, event)
+        return True
+
+    def _handled_at_once(self, handler: Handler, event: Event, attempt: int) -> bool:
+        if self.inbox is not None and self._knows(self.inbox, event):
+            return False
+        _Work(self, event, attempt).done(handler)
+        self._remember(self.inbox, event)
         return True
 
     def _knows(self, inbox: Inbox, event: Event) -> bool:
@@ -177,17 +182,6 @@ class Desk:
     def close(self) -> None:
         """Let go of the file."""
         self._db.close()
-
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        self._db.execute("begin immediate")
-        try:
-            yield
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("rollback")
-            raise
-        self._db.execute("commit")
 
 
 def _opened(path: str | Path | None) -> sqlite3.Connection:

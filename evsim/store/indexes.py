@@ -9,24 +9,26 @@ from __future__ import annotations
 
 import sqlite3
 
-TABLES = """
+_TABLES = """
 create table places (stream text, version integer, position integer not null, primary key (stream, version))
     without rowid;
 create table ids (id text primary key, position integer not null) without rowid;
 create table conversations (correlation text, position integer, primary key (correlation, position)) without rowid;
 create table indexed (upto integer not null);
-insert into indexed values (0);
-create view by_stream as select e.position, i.stream, i.version, e.body
+insert into indexed values (0)
+"""
+VIEWS = {
+    "by_stream": """select e.position, i.stream, i.version, e.body
     from places i cross join events e on e.position = i.position
-    union all select position, stream, version, body from events where position > (select upto from indexed);
-create view by_id as select e.position, e.stream, e.version, e.body, i.id
+    union all select position, stream, version, body from events where position > (select upto from indexed)""",
+    "by_id": """select e.position, e.stream, e.version, e.body, i.id
     from ids i cross join events e on e.position = i.position
-    union all select position, stream, version, body, id from events where position > (select upto from indexed);
-create view by_correlation as select i.position, e.stream, e.version, e.body, i.correlation
+    union all select position, stream, version, body, id from events where position > (select upto from indexed)""",
+    "by_correlation": """select i.position, e.stream, e.version, e.body, i.correlation
     from conversations i cross join events e on e.position = i.position
     union all select position, stream, version, body, correlation from events
-    where position > (select upto from indexed);
-"""
+    where position > (select upto from indexed)""",
+}
 _LAST = "from events where position > (select upto from indexed)"
 _BRING_UP = (
     f"insert or ignore into places select stream, version, position {_LAST} order by stream, version",
@@ -48,6 +50,20 @@ select (select count(*) from {index}),
 """
 
 
+def make(db: sqlite3.Connection) -> None:
+    """Make the indexes of the events that are there."""
+    for statement in _TABLES.split(";"):
+        db.execute(statement)
+    _make_views(db)
+    bring_up(db)
+
+
+def _make_views(db: sqlite3.Connection) -> None:
+    for name, select in VIEWS.items():
+        db.execute(f"drop view if exists {name}")
+        db.execute(f"create view {name} as {select}")
+
+
 def bring_up(db: sqlite3.Connection) -> None:
     """Bring the last events into the indexes."""
     for statement in _BRING_UP:
@@ -60,11 +76,15 @@ def waiting(db: sqlite3.Connection) -> set[str]:
 
 
 def changed(db: sqlite3.Connection) -> str | None:
-    """The index that shows something else than the events, as it can only do when somebody has changed it."""
+    """The index or view that shows something else than the events, as it can only do when somebody has changed it."""
     for index, (found, right) in _RIGHT.items():
         entries, good, due, ends = db.execute(_COUNTS.format(index=index, found=found, right=right)).fetchone()
         if not (entries == good == due and ends == 1):
-            return index
+            return f"the table {index}"
+    made = dict(db.execute("select name, sql from sqlite_master where type = 'view'"))
+    for name, select in VIEWS.items():
+        if made.get(name) != f"CREATE VIEW {name} as {select}":
+            return f"the view {name}"
     return None
 
 
@@ -73,4 +93,5 @@ def rebuild(db: sqlite3.Connection) -> None:
     for table in (*_RIGHT, "indexed"):
         db.execute(f"delete from {table}")  # noqa: S608 - a name of ours
     db.execute("insert into indexed values (0)")
+    _make_views(db)
     bring_up(db)

@@ -16,8 +16,12 @@ from evsim.store.recorder import (
     Expected,
     Recorded,
     Store,
+    a_category,
+    a_text,
+    a_version,
     category_of,
     chained,
+    described,
     fits,
     named,
 )
@@ -66,7 +70,7 @@ class MemoryStore(Store):
 
     def truncate(self, stream: str, before: int) -> None:
         """Hide the events of a stream that come before this version."""
-        self._hidden[named(stream)] = max(self._hidden.get(stream, 0), min(before, self.version(stream) + 1))
+        self._hidden[named(stream)] = max(self._hidden.get(stream, 0), min(a_version(before), self.version(stream) + 1))
 
     def delete(self, stream: str) -> None:
         """Hide all events of a stream."""
@@ -74,7 +78,7 @@ class MemoryStore(Store):
 
     def describe(self, stream: str, metadata: Mapping[str, Any]) -> None:
         """Keep some JSON about a stream."""
-        self._metadata[named(stream)] = json.dumps(dict(metadata), allow_nan=False)
+        self._metadata[named(stream)] = described(metadata)
 
     def metadata(self, stream: str) -> dict[str, Any]:
         """What is kept about a stream."""
@@ -103,13 +107,13 @@ class MemoryStore(Store):
 
     def read_category(self, category: str, start: int = 1, limit: int | None = None) -> Iterator[Recorded]:
         """The events of a category."""
-        found = self._seen(range(max(start, 1), self.position + 1))
-        return islice((each for each in found if category_of(each.stream) == category), limit)
+        wanted, found = a_category(category), self._seen(range(max(start, 1), self.position + 1))
+        return islice((each for each in found if category_of(each.stream) == wanted), limit)
 
     def read_correlated(self, correlation_id: str, start: int = 1, limit: int | None = None) -> Iterator[Recorded]:
         """The events of one conversation."""
-        found = self._seen(range(max(start, 1), self.position + 1))
-        return islice((each for each in found if each.event.correlation_id == correlation_id), limit)
+        wanted, found = a_text(correlation_id), self._seen(range(max(start, 1), self.position + 1))
+        return islice((each for each in found if each.event.correlation_id == wanted), limit)
 
     def _seen(self, positions: range) -> Iterator[Recorded]:
         for position in positions:
@@ -119,7 +123,7 @@ class MemoryStore(Store):
 
     def find(self, event_id: str) -> Recorded | None:
         """The event of this id."""
-        position = self._known.get(event_id)
+        position = self._known.get(a_text(event_id))
         return None if position is None else self._all[position - 1][0]
 
     def version(self, stream: str) -> int:

@@ -10,13 +10,13 @@ nothing between that and the disk, so that ``"flush"`` and ``"sync"`` are the sa
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from evsim.errors import BadFile, EvsimError
 from evsim.store.sqlite import DURABILITIES, Durability
-from evsim.store.tables import Row, Tables, Taken
+from evsim.store.tables import Done, Row, Tables, Taken
 
 SCHEMA = "evsim"
 """The PostgreSQL schema of a store that is given no name."""
@@ -36,11 +36,18 @@ create view readable as select position, stream, version, id, body::jsonb ->> 't
     to_timestamp(1767225600 + (body::jsonb ->> 'timestamp')::float8) as timestamp, body::jsonb -> 'data' as data
     from events;
 """
+_IDLE = 0
+"""The transaction status of a connection that has none (libpq's PQTRANS_IDLE)."""
 _ONE = "insert into events values (%s, %s, %s, %s, %s, %s, %s)"
 
 
 class PostgresStore(Tables):
     """A store in a schema of a PostgreSQL database. One object belongs to one thread; each process opens its own."""
+
+    _odd = (
+        "select position from events where id is distinct from body::jsonb ->> 'id' "
+        "or correlation is distinct from body::jsonb ->> 'correlation_id' order by position limit 1"
+    )
 
     def __init__(self, url: str, durability: Durability = "flush", schema: str = SCHEMA) -> None:
         super().__init__()
@@ -65,18 +72,18 @@ class PostgresStore(Tables):
 
     def _open(self, schema: str, durability: Durability) -> None:
         db = self._db
-        with db.transaction():
+        with self._refusals(), db.transaction():
             db.execute("select pg_advisory_xact_lock(%s)", (0x65767374,))
             comment = "select obj_description(oid, 'pg_namespace') from pg_namespace where nspname = %s"
             found = db.execute(comment, (schema,)).fetchone()
             if found is not None and found[0] != MADE_BY:
                 raise BadFile(f"schema {schema!r} holds something else; give another name, such as schema='events'")
             if found is None:
-                db.execute(f"create schema {schema}")
-            db.execute(f"set search_path to {schema}")
+                db.execute(f'create schema "{schema}"')
+            db.execute(f'set search_path to "{schema}"')
             if found is None:
                 db.execute(_TABLES)
-                db.execute(f"comment on schema {schema} is '{MADE_BY}'")
+                db.execute(f"comment on schema \"{schema}\" is '{MADE_BY}'")
         db.execute(f"set synchronous_commit to {'off' if durability == 'none' else 'on'}")
 
     # ---------------------------------------------------------------- what the tables need
@@ -93,11 +100,18 @@ class PostgresStore(Tables):
             for row in rows:
                 copy.write_row(row)
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        with self._db.transaction():
+    def _alone(self, act: Callable[[], Done]) -> Done:
+        with self._refusals(), self._db.transaction():
             self._asked("lock table events in exclusive mode", ())
-            yield
+            return act()
+
+    def _end_left_over(self) -> None:
+        status = self._db.info.transaction_status
+        if status == _IDLE:
+            return
+        self._forget()
+        with self._refusals():
+            self._db.rollback()
 
     def _asked(self, sql: str, values: Sequence[Any]) -> Any:
         with self._refusals():
@@ -110,20 +124,32 @@ class PostgresStore(Tables):
             yield
         except self._psycopg.errors.UniqueViolation:
             raise Taken from None
+        except self._psycopg.errors.QueryCanceled as problem:
+            raise EvsimError(
+                f"the PostgreSQL server has stopped the question ({_first_line(problem)}); ask again"
+            ) from None
         except self._psycopg.OperationalError as problem:
             raise EvsimError(
-                f"the PostgreSQL server has hung up ({str(problem).strip().splitlines()[0]}); open the store again, "
+                f"the PostgreSQL server has hung up ({_first_line(problem)}); open the store again, "
                 "and append again what was not acknowledged: it is taken once"
+            ) from None
+        except self._psycopg.Error as problem:
+            raise EvsimError(
+                f"the PostgreSQL server refuses ({_first_line(problem)}); nothing was written, give it what it asks for"
             ) from None
 
     def _links(self) -> Iterator[tuple[int, str, int, str, bytes]]:
-        with self._db.transaction(), self._db.cursor("links") as cursor:
+        with self._refusals(), self._db.transaction(), self._db.cursor("links") as cursor:
             cursor.execute("select position, stream, version, body, link from events order by position")
             yield from cursor
 
     def close(self) -> None:
         """Let go of the connection."""
         self._db.close()
+
+
+def _first_line(problem: Exception) -> str:
+    return (str(problem).strip() or type(problem).__name__).splitlines()[0]
 
 
 def _driver() -> Any:

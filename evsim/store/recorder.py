@@ -8,6 +8,8 @@ events from readers and keep them in the chain, so that an audit still adds up.
 from __future__ import annotations
 
 import hashlib
+import json
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, Self
@@ -26,6 +28,7 @@ Expected = int | Literal["any", "none", "exists"]
 """What a writer believes: one of the words, or the version of the last event that it has seen."""
 
 _WORDS = (ANY, NONE, EXISTS)
+_UNFIT = re.compile("[\0\ud800-\udfff]")
 
 NAME_MAX, APPEND_MAX = 200, 10_000
 """Characters of a stream's name, events of one append."""
@@ -200,8 +203,41 @@ def category_of(stream: str) -> str:
     return stream.partition("-")[0]
 
 
+def a_category(category: Any) -> str:
+    """A name that a category can have, or BadEvent."""
+    if not isinstance(category, str) or "-" in category:
+        raise BadEvent(f"{shown(category)} is no category; expected what stands before the first dash, such as 'order'")
+    return a_text(category)
+
+
+def a_text(text: Any) -> str:
+    """What an id can be, or BadEvent."""
+    if not isinstance(text, str) or _UNFIT.search(text):
+        raise BadEvent(f"{shown(text)} is no id and no category of an event; expected text")
+    return text
+
+
+def a_version(version: Any) -> int:
+    """A whole number, or BadEvent."""
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise BadEvent(f"{shown(version)} is no version; expected a whole number from 0")
+    return version
+
+
+def described(metadata: Any) -> str:
+    """Metadata of a stream as JSON, or BadEvent."""
+    try:
+        return json.dumps(dict(metadata), allow_nan=False)
+    except (TypeError, ValueError) as problem:
+        raise BadEvent(
+            f"metadata {shown(metadata)} is refused ({problem}); expected a mapping that JSON can hold"
+        ) from None
+
+
 def checked(events: Iterable[Event]) -> list[Event]:
     """Events that can be stored together, or BadEvent."""
+    if not isinstance(events, Iterable):
+        raise BadEvent(f"{shown(events)} is no event; expected an ev.Event, or a list of them")
     some = list(events)
     if not 1 <= len(some) <= APPEND_MAX:
         raise BadEvent(f"{len(some)} events were given to append; expected 1 to {APPEND_MAX:,}")

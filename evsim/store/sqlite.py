@@ -10,22 +10,21 @@ loses nothing, a power cut the last appends), ``"sync"`` for the disk.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from evsim.errors import BadFile
+from evsim.errors import BadFile, EvsimError
 from evsim.event import Event
 from evsim.store import indexes
+from evsim.store.connection import alone, connected, end_left_over, refusal, use_wal
 from evsim.store.recorder import Appended, Expected, Head
-from evsim.store.tables import Row, Tables, Taken
+from evsim.store.tables import Done, Row, Tables, Taken
 
 Durability = Literal["none", "flush", "sync"]
 APPLICATION = 0x65767374
 """``evst``: says in the header of a file that it is a store."""
-WAIT_S = 30.0
-"""So long a writer waits for another one."""
 PAGE = 2048
 """Bytes of a page of a new file: a commit writes whole pages, so that small ones make appends cheaper."""
 DURABILITIES = {"none": "OFF", "flush": "NORMAL", "sync": "FULL"}
@@ -43,8 +42,9 @@ create view readable as select position, stream, version, id, json_extract(body,
 create table streams (stream text primary key, hidden integer not null default 0, metadata text not null default '{}');
 """
 _INSERT = """
-insert into events select * from (select ?, ?, ?, ? as id, ?, ?, ?) new
+insert into events select * from (select ? as position, ?, ?, ? as id, ?, ?, ?) new
     where not exists (select 1 from ids where ids.id = new.id)
+    and (new.position = 1 or exists (select 1 from events e where e.position = new.position - 1))
 """
 
 
@@ -52,18 +52,24 @@ class SQLiteStore(Tables):
     """A store in a file. One object belongs to one thread; each process opens its own."""
 
     _by_stream, _by_id, _by_correlation = "by_stream", "by_id", "by_correlation"
+    _odd = (
+        "select position from events where id is not json_extract(body, '$.id') "
+        "or correlation is not json_extract(body, '$.correlation_id') order by position limit 1"
+    )
     _behind: set[str] | None
 
     def __init__(self, path: str | Path, durability: Durability = "flush") -> None:
         if durability not in DURABILITIES:
             raise BadFile(f"durability={durability!r} is refused; expected none, flush or sync")
         self.path = Path(path)
-        self._db = sqlite3.connect(self.path, timeout=WAIT_S, isolation_level=None)
+        self._db = connected(self.path)
         super().__init__()
         try:
             self._open(durability)
         except sqlite3.Error as problem:
             self._db.close()
+            if isinstance(problem, sqlite3.OperationalError):
+                raise refusal(problem, self.path) from None
             raise BadFile(f"{self.path} is no event store ({problem}); expected a file that evsim has made") from None
         except BadFile:
             self._db.close()
@@ -71,18 +77,16 @@ class SQLiteStore(Tables):
 
     def _open(self, durability: Durability) -> None:
         db = self._db
-        [made_by], [tables] = (
-            db.execute("pragma application_id").fetchone(),
-            db.execute("select count(*) from sqlite_master").fetchone(),
-        )
+        made_by, tables = db.execute(  # at one moment, for somebody else may be making the file now
+            "select application_id, (select count(*) from sqlite_master) from pragma_application_id"
+        ).fetchone()
         if tables and made_by != APPLICATION:
             raise BadFile(f"{self.path} is a database of something else; give a new file, or one that evsim has made")
         db.execute(f"pragma page_size = {PAGE}")
-        db.execute("pragma journal_mode = wal")
+        use_wal(db)
         db.execute(f"pragma synchronous = {DURABILITIES[durability]}")
         if not {"events", "indexed"} <= self._tables():
-            with self._alone():
-                self._make()
+            alone(db, self._make)
 
     def _tables(self) -> set[str]:
         return {name for (name,) in self._db.execute("select name from sqlite_master where type = 'table'")}
@@ -90,22 +94,29 @@ class SQLiteStore(Tables):
     def _make(self) -> None:
         """Make the tables that are missing: all in a new file, the indexes in one that was made before they were."""
         there = self._tables()
-        for table, schema in (("events", _EVENTS), ("indexed", indexes.TABLES)):
-            if table not in there:
-                for statement in filter(str.strip, schema.split(";")):
-                    self._db.execute(statement)
+        if "events" not in there:
+            for statement in filter(str.strip, _EVENTS.split(";")):
+                self._db.execute(statement)
+        if "indexed" not in there:
+            indexes.make(self._db)
         self._db.execute(f"pragma application_id = {APPLICATION}")
-        indexes.bring_up(self._db)
 
     # ---------------------------------------------------------------- the indexes
 
     def _append(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
         done = super()._append(stream, events, bodies, expected)
         if self._behind is not None and len(self._behind) >= BEHIND:
-            with suppress(sqlite3.OperationalError), self._alone():  # what cannot be done now, the next append does
-                indexes.bring_up(self._db)
+            with suppress(EvsimError):  # what cannot be done now, the next append does
+                self._alone(lambda: indexes.bring_up(self._db))
                 self._behind = None
         return done
+
+    def _look_and_write(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
+        self._behind = indexes.waiting(self._db)
+        if len(self._behind) >= BEHIND:
+            indexes.bring_up(self._db)
+            self._behind = set()
+        return super()._look_and_write(stream, events, bodies, expected)
 
     def _forget(self) -> None:
         super()._forget()
@@ -122,8 +133,7 @@ class SQLiteStore(Tables):
         if len(rows) == 1 or self._db.in_transaction:
             self._add(rows)
         else:
-            with self._alone():
-                self._add(rows)
+            self._alone(lambda: self._add(rows))
         behind.update(ids)
 
     def _add(self, rows: Sequence[Row]) -> None:
@@ -131,41 +141,54 @@ class SQLiteStore(Tables):
             added = self._db.executemany(_INSERT, rows).rowcount
         except sqlite3.IntegrityError:  # the position
             raise Taken from None
+        except sqlite3.Error as problem:
+            raise refusal(problem, self.path) from None
         if added < len(rows):  # an id
             raise Taken
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        self._db.execute("begin immediate")
+    def _alone(self, act: Callable[[], Done]) -> Done:
         try:
-            yield
-            self._db.execute("commit")
-        except BaseException:
-            if self._db.in_transaction:  # a full disk has rolled it back already
-                self._db.execute("rollback")
-            raise
+            return alone(self._db, act)
+        except sqlite3.Error as problem:
+            raise refusal(problem, self.path) from None
+
+    def _end_left_over(self) -> None:
+        try:
+            if self._db.in_transaction:
+                end_left_over(self._db)
+                self._forget()
+        except sqlite3.Error as problem:
+            raise refusal(problem, self.path) from None
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        return self._db.execute(sql, values).fetchall()
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as problem:
+            raise refusal(problem, self.path) from None
 
     def _links(self) -> Iterator[tuple[int, str, int, str, bytes]]:
-        yield from self._db.execute("select position, stream, version, body, link from events order by position")
+        try:
+            yield from self._db.execute("select position, stream, version, body, link from events order by position")
+        except sqlite3.Error as problem:
+            raise refusal(problem, self.path) from None
 
     def verify(self, head: Head | None = None) -> int:
-        """Follow the chain, and hold the indexes against the events, so that nobody hides an event by changing them."""
+        """Follow the chain, and hold all by which events are found against the events.
+
+        So nobody hides an event by changing an index or a view. What ``truncate`` and ``delete`` hide is not looked at.
+        """
         count = super().verify(head)
         changed = indexes.changed(self._db)
         if changed:
             raise BadFile(
-                f"the events of {self.path} are as they were written, but the table {changed} shows others than these; "
-                "reindex() makes it anew from the events"
+                f"the events of {self.path} are as they were written, but {changed} was changed and shows others than "
+                "these; reindex() makes it anew from the events"
             )
         return count
 
     def reindex(self) -> None:
         """Make the indexes anew from the events."""
-        with self._alone():
-            indexes.rebuild(self._db)
+        self._alone(lambda: indexes.rebuild(self._db))
 
     def close(self) -> None:
         """Let go of the file."""

@@ -4,14 +4,31 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
+from evsim.errors import BadFile
 from evsim.event import Event
 from evsim.store.body import event_of
 from evsim.store.memory import used_already
-from evsim.store.recorder import START, Appended, Conflict, Expected, Recorded, Store, chained, fits, named
+from evsim.store.recorder import (
+    START,
+    Appended,
+    Conflict,
+    Expected,
+    Head,
+    Recorded,
+    Store,
+    a_category,
+    a_text,
+    a_version,
+    chained,
+    described,
+    fits,
+    named,
+)
+
+Done = TypeVar("Done")
 
 Row = tuple[int, str, int, str, str | None, str, bytes]
 """Position, stream, version, id, correlation, body and link of an event."""
@@ -37,6 +54,8 @@ class Tables(Store):
     """
 
     _by_stream = _by_id = _by_correlation = "events"
+    _odd: str
+    """What finds the first event whose columns are not those of its body."""
 
     def __init__(self) -> None:
         self._forget()
@@ -50,12 +69,24 @@ class Tables(Store):
         """Insert all of these events or none, in a transaction of their own if there is none; raises Taken."""
 
     @abstractmethod
-    def _alone(self) -> AbstractContextManager[Any]:
-        """A transaction in which nobody else can write."""
+    def _alone(self, act: Callable[[], Done]) -> Done:
+        """Do something in a transaction in which nobody else can write."""
+
+    @abstractmethod
+    def _end_left_over(self) -> None:
+        """Take back a transaction that an interrupt has left open."""
 
     # ---------------------------------------------------------------- write
 
     def _append(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
+        self._end_left_over()
+        try:
+            return self._write_or_look(stream, events, bodies, expected)
+        except BaseException:
+            self._forget()  # an interrupt may come anywhere
+            raise
+
+    def _write_or_look(self, stream: str, events: list[Event], bodies: list[str], expected: Expected) -> Appended:
         actual = self._versions.get(stream)
         if actual is None:
             actual = self.version(stream)
@@ -66,11 +97,9 @@ class Tables(Store):
                 pass  # somebody was quicker, or knows these events: we look
         self._forget()
         try:
-            with self._alone():
-                return self._look_and_write(stream, events, bodies, expected)
-        except BaseException:
-            self._forget()
-            raise
+            return self._alone(lambda: self._look_and_write(stream, events, bodies, expected))
+        except Taken:
+            raise BadFile("the tables of this store do not fit together; verify() says what was changed") from None
 
     def _forget(self) -> None:
         """Believe nothing about the tables any more."""
@@ -124,7 +153,8 @@ class Tables(Store):
 
     def truncate(self, stream: str, before: int) -> None:
         """Hide the events of a stream that come before this version."""
-        upto = min(before, self.version(named(stream)) + 1)
+        upto = min(a_version(before), self.version(named(stream)) + 1)
+        self._end_left_over()
         self._rows(
             "insert into streams (stream, hidden) values (?, ?) "
             "on conflict (stream) do update set hidden = excluded.hidden where excluded.hidden > streams.hidden",
@@ -137,10 +167,12 @@ class Tables(Store):
 
     def describe(self, stream: str, metadata: Mapping[str, Any]) -> None:
         """Keep some JSON about a stream."""
+        kept = described(metadata)
+        self._end_left_over()
         self._rows(
             "insert into streams (stream, metadata) values (?, ?) "
             "on conflict (stream) do update set metadata = excluded.metadata",
-            (named(stream), json.dumps(dict(metadata), allow_nan=False)),
+            (named(stream), kept),
         )
 
     def metadata(self, stream: str) -> dict[str, Any]:
@@ -148,6 +180,16 @@ class Tables(Store):
         rows = self._rows("select metadata from streams where stream = ?", (named(stream),))
         found: dict[str, Any] = json.loads(rows[0][0]) if rows else {}
         return found
+
+    def verify(self, head: Head | None = None) -> int:
+        """Follow the chain, and hold the columns by which events are found against the events."""
+        count = super().verify(head)
+        for (position,) in self._rows(self._odd):
+            raise BadFile(
+                f"at position {position} the column id or correlation is not that of the event, which is as it was "
+                "written; somebody has changed the table"
+            )
+        return count
 
     # ---------------------------------------------------------------- read
 
@@ -167,14 +209,15 @@ class Tables(Store):
 
     def read_category(self, category: str, start: int = 1, limit: int | None = None) -> Iterator[Recorded]:
         """The events of a category."""
-        values = (category, f"{category}-", f"{category}.")  # a dot is what comes after a dash
-        these = "events e where (stream = ? or (stream > ? and stream < ?)) and"
+        name = a_category(category)
+        values = (name, f"{name}-", f"{name}.")  # a dot is what comes after a dash
+        these = "events e where (stream = ? or (stream >= ? and stream < ?)) and"
         return self._pieces(these, "position", values, start, limit)
 
     def read_correlated(self, correlation_id: str, start: int = 1, limit: int | None = None) -> Iterator[Recorded]:
         """The events of one conversation."""
         these = f"{self._by_correlation} e where correlation = ? and"
-        return self._pieces(these, "position", (correlation_id,), start, limit)
+        return self._pieces(these, "position", (a_text(correlation_id),), start, limit)
 
     def _pieces(
         self, these: str, by: str, values: tuple[Any, ...], start: int | None, limit: int | None, *,
@@ -196,7 +239,7 @@ class Tables(Store):
 
     def find(self, event_id: str) -> Recorded | None:
         """The event of this id."""
-        for position, stream, version, body in self._rows(f"{_SELECT} {self._by_id} where id = ?", (event_id,)):
+        for position, stream, version, body in self._rows(f"{_SELECT} {self._by_id} where id = ?", (a_text(event_id),)):
             return Recorded(position, stream, version, event_of(body, position))
         return None
 
