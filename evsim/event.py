@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -353,12 +354,12 @@ def _parsed(text: str, field: str) -> float:
 # ---------------------------------------------------------------- JSON as it comes in
 
 
-def read_json(text: str | bytes, what: str) -> Any:
-    """Parse strictly: at most 1 MB of UTF-8, no name twice, no NaN, or BadEvent."""
+def read_json(text: str | bytes, what: str, bytes_max: int = JSON_BYTES_MAX) -> Any:
+    """Parse strictly: not too many bytes of UTF-8, no name twice, no NaN, or BadEvent."""
     if not isinstance(text, str | bytes | bytearray):
         raise BadEvent(f"{what} {shown(text)} is not JSON text; give str or bytes")
-    if len(text) > JSON_BYTES_MAX or (isinstance(text, str) and len(text.encode(errors="replace")) > JSON_BYTES_MAX):
-        raise BadEvent(f"{what} of more than {JSON_BYTES_MAX} bytes is too large; send a reference to what is large")
+    if len(text) > bytes_max or (isinstance(text, str) and len(text.encode(errors="replace")) > bytes_max):
+        raise BadEvent(f"{what} of more than {bytes_max} bytes is too large; send a reference to what is large")
     try:
         plain = (text.encode() if isinstance(text, str) else bytes(text)).decode()
         return json.loads(plain, object_pairs_hook=_once, parse_constant=_no_constant)
@@ -375,8 +376,7 @@ def read_json(text: str | bytes, what: str) -> Any:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise BadEvent(f"{shown(twice)} stands twice in one JSON object; keep one of them")
     return result
 

@@ -3,6 +3,7 @@ import dataclasses
 import json
 import math
 import pickle
+import time
 from datetime import UTC, datetime, timedelta, timezone
 from fractions import Fraction
 
@@ -358,6 +359,13 @@ LINE = an_event().to_json()
 )
 def test_json_that_holds_no_event_is_refused(text, sentence):
     assert sentence in refusal(Event.from_json, text)
+
+
+def test_of_many_names_the_one_that_stands_twice_is_found_at_once():
+    names = ", ".join(f'"{n}": 1' for n in (*range(50_000), 49_999))
+    before = time.process_time()
+    assert "'49999' stands twice" in refusal(Event.from_json, f"{{{names}}}")
+    assert time.process_time() - before < 5
 
 
 ANYTHING = st.recursive(

@@ -83,6 +83,27 @@ def test_what_was_read_before_is_taken_once(file, tmp_path):
         assert shop.position == shop.verify() == 5
 
 
+def test_a_file_to_which_the_library_has_added_gives_only_what_is_new(file, tmp_path):
+    early, shop = tmp_path / "early.db", store.open()
+    early.write_bytes(file.read_bytes())
+    run(early, "delete from stored_events where rowid > 3")
+    assert (read_eventsourcing(shop, early), shop.position) == (3, 3)
+    assert (read_eventsourcing(shop, file), shop.position) == (5, 5)
+    assert [each.event for each in shop.read_all()][3:] == [found.event for found in everything(file)][3:]
+
+
+def everything(file):
+    fresh = store.open()
+    read_eventsourcing(fresh, file)
+    return fresh.read_all()
+
+
+def run(file, script):
+    with sqlite3.connect(file) as db:
+        db.executescript(script)
+    db.close()
+
+
 def test_a_story_can_be_told_of_it(file):
     shop = store.open()
     read_eventsourcing(shop, file)
@@ -120,13 +141,48 @@ def test_what_is_compressed_is_refused_and_nothing_is_appended(library, tmp_path
     ],
 )
 def test_a_row_that_is_wrong_is_named_and_nothing_is_appended(file, crime):
-    with sqlite3.connect(file) as db:
-        db.execute(crime)
-    db.close()
+    run(file, crime)
     shop = store.open()
     with pytest.raises(BadFile, match="cannot be read"):
         read_eventsourcing(shop, file)
     assert shop.position == 0
+
+
+LOOSE = """
+    create table loose as select * from stored_events order by rowid;
+    drop table stored_events;
+    alter table loose rename to stored_events;
+"""
+UNORDERED = """
+    create table unordered (originator_id text, originator_version integer, topic text, state blob,
+        primary key (originator_id, originator_version)) without rowid;
+    insert into unordered select * from stored_events;
+    drop table stored_events;
+    alter table unordered rename to stored_events;
+"""
+
+
+@pytest.mark.parametrize(
+    ("crime", "said"),
+    [
+        (LOOSE + "insert into stored_events select * from stored_events where rowid = 1", "stands twice in the file"),
+        ("update stored_events set originator_id = 'a' || char(8203) where rowid = 4", "no name of a stream"),
+        ("update stored_events set originator_id = printf('%0195d', 1) where rowid = 4", "no name of a stream"),
+        ("update stored_events set originator_id = 'mine', originator_version = 1 where rowid = 4", "is taken"),
+        (
+            f"""update stored_events set state = '{{"x": {"[" * 500}{"]" * 500}}}' where rowid = 4""",
+            "cannot be read .*nested deeper than 32 levels",
+        ),
+        (UNORDERED, "no such column: rowid.*the order of all events"),
+    ],
+)
+def test_what_the_store_would_refuse_halfway_is_refused_before(file, crime, said):
+    run(file, crime)
+    shop = store.open()
+    shop.append("order-1", Event("mine.1", "order.placed", 0, "shop", {}))
+    with pytest.raises(BadFile, match=said):
+        read_eventsourcing(shop, file)
+    assert shop.position == 1
 
 
 def test_other_files_are_refused(tmp_path):

@@ -11,41 +11,33 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from evsim.errors import BadEvent, BadFile
-from evsim.event import Event, read_json
+from evsim.errors import BadEvent, BadFile, shown
+from evsim.event import DEPTH_MAX, Event, read_json
 from evsim.kinds import is_participle
 from evsim.store.body import EVENT_MAX
-from evsim.store.recorder import APPEND_MAX, Store
+from evsim.store.files import Found, take
+from evsim.store.recorder import Store
 
 _QUERY = "select originator_id, originator_version, topic, substr(state, 1, ?) from stored_events order by rowid"
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 _OWN = {"timestamp", "originator_topic", "originator_id", "originator_version", "class_version"}
 """What the library keeps about an event beside its data."""
+_REASONS = {KeyError: "it has no timestamp", RecursionError: f"it is nested deeper than {DEPTH_MAX} levels"}
 
 
 def read_eventsourcing(store: Store, path: str | Path) -> int:
-    """Append all events of the library's file, in its order, each aggregate to its stream; how many there were.
+    """Append all events of the library's file, in its order, each aggregate to its stream; how many the file holds.
 
     Raises BadFile with the event that cannot be read; nothing is appended then. A file that was read before is taken
-    once.
+    once, and one to which the library has added events since gives only what is new.
     """
-    for _ in _events(path):
-        pass
-    count = 0
-    for stream, found in groupby(_events(path), key=itemgetter(0)):
-        events = [event for _, event in found]
-        for start in range(0, len(events), APPEND_MAX):
-            store.append(stream, events[start : start + APPEND_MAX])
-        count += len(events)
-    return count
+    return take(store, lambda: _events(path))
 
 
-def _events(path: str | Path) -> Iterator[tuple[str, Event]]:
+def _events(path: str | Path) -> Iterator[Found]:
     if not Path(path).is_file():
         raise BadFile(f"there is no file {path}; give the SQLite file of an application of the eventsourcing library")
     with closing(sqlite3.connect(f"{Path(path).resolve().as_uri()}?mode=ro", uri=True)) as db:
@@ -54,12 +46,14 @@ def _events(path: str | Path) -> Iterator[tuple[str, Event]]:
                 yield _event(path, *row)
         except sqlite3.Error as problem:
             raise BadFile(
-                f"{path} cannot be read ({problem}); expected a SQLite file of the eventsourcing library"
+                f"{path} cannot be read ({problem}); expected a SQLite file of the eventsourcing library, with a table "
+                "stored_events whose rowid is the order of all events"
             ) from None
 
 
-def _event(path: str | Path, originator: Any, version: Any, topic: Any, state: Any) -> tuple[str, Event]:
-    """The stream and the event in a row, or BadFile."""
+def _event(path: str | Path, originator: Any, version: Any, topic: Any, state: Any) -> Found:
+    """The event in a row, or BadFile."""
+    where = f"{path}: event {shown(version)} of {shown(originator)}"
     try:
         noun, kind = _named(str(topic))
         kept = read_json(state, "state")
@@ -68,13 +62,12 @@ def _event(path: str | Path, originator: Any, version: Any, topic: Any, state: A
             f"{originator}.{version}", kind, _plain(kept["timestamp"]), noun, data,
             version=kept.get("class_version", 1), key=str(originator),
         )  # fmt: skip
-    except (BadEvent, AttributeError, KeyError, TypeError) as problem:
-        reason = "it has no timestamp" if isinstance(problem, KeyError) else str(problem)
+    except (BadEvent, AttributeError, KeyError, TypeError, RecursionError) as problem:
+        reason = _REASONS.get(type(problem), str(problem))
         raise BadFile(
-            f"{path}: event {version} of {originator} cannot be read ({reason}); expected the library's JSON, "
-            "neither compressed nor encrypted"
+            f"{where} cannot be read ({reason}); expected the library's JSON, neither compressed nor encrypted"
         ) from None
-    return f"{noun}-{originator}", event
+    return Found(where, f"{noun}-{originator}", event)
 
 
 def _named(topic: str) -> tuple[str, str]:
