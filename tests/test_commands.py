@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from evsim import Consumer, Crash, Decider, Duplicate, Event, Publisher, Queue, Scenario, store
 from evsim.errors import BadEvent, BadScenario, UnknownName
@@ -79,6 +81,10 @@ def test_a_command_that_comes_again_changes_nothing():
         ({"account": "7", "amount": 0}, "amount"),
         ({"account": "7"}, "amount"),
         ({"account": "7", "amount": "much"}, "amount"),
+        ({"account": "7", "amount": "50"}, "amount='50' is refused; expected a whole number"),
+        ({"account": "7", "amount": True}, "amount"),
+        ({"account": "7", "amount": 50.0}, "amount"),
+        ({"account": 7, "amount": 50}, "account"),
     ],
 )
 def test_a_command_that_breaks_its_model_is_refused_in_one_sentence(data, word):
@@ -88,6 +94,58 @@ def test_a_command_that_breaks_its_model_is_refused_in_one_sentence(data, word):
     assert "\n" not in str(refused.value)
     assert "WithdrawMoney" in str(refused.value)
     assert kept.position == 0
+
+
+def test_a_bad_command_does_not_spoil_the_aggregate_for_those_that_come_later():
+    kept, accounts, bus = bank()
+    with pytest.raises(BadEvent, match="amount"):
+        bus.send(wish(1, "deposit.money", account="7", amount="50"))
+    bus.send(wish(2, "deposit.money", account="7", amount=50))
+    assert (kept.position, accounts.load("7").state) == (1, 50)
+
+
+class Renew(BaseModel):
+    account: str
+    until: date = Field(alias="untilDay")
+    fee: int = 3
+
+
+def test_a_decider_gets_what_the_model_made_of_the_data():
+    """Defaults are there, a day has one spelling, aliases keep their names, and the envelope stays."""
+    seen, bus = [], CommandBus()
+    bus.register("renew.account", Renew, lambda command, event: seen.append((command.until, event)))
+    sent = Event(
+        "wish.1", "renew.account", 4.0, "atm", {"account": "7", "untilDay": "2026-03-01"},
+        version=2, key="7", correlation_id="talk", causation_id="click",
+    )  # fmt: skip
+    bus.send(sent)
+    [(until, event)] = seen
+    assert until == date(2026, 3, 1)
+    assert event.to_dict() == sent.to_dict() | {"data": {"account": "7", "untilDay": "2026-03-01", "fee": 3}}
+
+
+def test_an_object_of_a_model_with_aliases_is_a_command_too():
+    seen, bus = [], CommandBus()
+    bus.register("renew.account", Renew, lambda command, _: seen.append(command))
+    made = Renew(account="7", untilDay=date(2026, 3, 1))
+    bus.send(bus.event(made, "wish.1"))
+    assert seen == [made]
+
+
+def test_a_validator_that_fails_is_said_in_one_sentence():
+    class Pay(BaseModel):
+        currency: str
+
+        @field_validator("currency")
+        @classmethod
+        def known(cls, currency: str) -> str:
+            return {"eur": "€"}[currency]
+
+    bus = CommandBus()
+    bus.register("pay.bill", Pay, print)
+    with pytest.raises(BadEvent, match=r"Pay cannot check .*KeyError\('chf'\); let it raise ValueError") as refused:
+        bus.send(wish(1, "pay.bill", currency="chf"))
+    assert "\n" not in str(refused.value)
 
 
 def test_an_unknown_command_names_the_one_probably_meant():

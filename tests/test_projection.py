@@ -76,9 +76,47 @@ def test_blue_and_green_swap_only_when_the_new_one_has_caught_up():
 def test_what_is_hidden_in_the_store_does_not_stop_it():
     kept = shop(5)
     kept.delete("order-5")
-    model = ReadModel(TOTALS)
-    catch_up(model, kept)
+    model, steps = ReadModel(TOTALS), []
+    catch_up(model, kept, progress=steps.append)
     assert model.state == {"ada": 10}
+    assert (model.checkpoint, steps[-1].share) == (5, 1.0)
+
+
+def test_the_new_one_catches_up_though_the_last_event_of_the_old_one_was_hidden_since():
+    kept = shop(5)
+    blue, green = ReadModel(TOTALS), ReadModel(TOTALS)
+    catch_up(blue, kept)
+    kept.delete("order-5")
+    both = BlueGreen(blue, green, kept)
+    both.follow(batch=4)
+    assert both.behind == 1
+    both.follow(batch=4)
+    assert both.swap() is green
+
+
+class Busy:
+    """A source in which an event is written just after nobody has found one."""
+
+    def __init__(self, kept, late):
+        self.kept, self.late = kept, late
+
+    @property
+    def position(self):
+        return self.kept.position
+
+    def read_all(self, start=None, limit=None):
+        found = list(self.kept.read_all(start, limit))
+        if not found and self.late:
+            self.kept.append("late", self.late.pop())
+        return found
+
+
+def test_what_is_written_while_nothing_is_found_is_taken_too():
+    kept = shop(5)
+    kept.delete("order-5")
+    model = ReadModel(TOTALS)
+    assert catch_up(model, Busy(kept, [placed(6, 100)])) == 5
+    assert (model.state, model.checkpoint) == ({"ada": 110}, 6)
 
 
 @pytest.mark.parametrize("position", [0, -1, True, "3"])
@@ -90,5 +128,27 @@ def test_a_bad_position_is_refused(position):
 def test_wishes_are_not_projected():
     with pytest.raises(BadScenario, match="a wish"):
         Projection("totals", {}, {"place.order": add})
-    with pytest.raises(BadScenario, match="batch"):
-        catch_up(ReadModel(TOTALS), shop(1), batch=0)
+
+
+@pytest.mark.parametrize("batch", [0, -1, 2.5, True, "3", None])
+def test_a_batch_is_a_number_of_events(batch):
+    model, kept = ReadModel(TOTALS), shop(1)
+    with pytest.raises(BadScenario, match="batch="):
+        catch_up(model, kept, batch=batch)
+    with pytest.raises(BadScenario, match="batch="):
+        BlueGreen(model, model, kept).follow(batch=batch)
+    assert model.checkpoint == 0
+
+
+@pytest.mark.parametrize(
+    ("on", "word"),
+    [
+        (None, "on=None; expected functions"),
+        ({"order.placed": 3}, "cannot apply 3 to 'order.placed'"),
+        ({3: add}, "projects 3, which is no type"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(on, word):
+    with pytest.raises(BadScenario, match=word) as refused:
+        Projection("totals", {}, on)
+    assert "\n" not in str(refused.value)

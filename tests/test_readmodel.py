@@ -13,7 +13,7 @@ import pytest
 
 from evsim import Event, store
 from evsim.errors import BadEvent, BadFile, BadScenario, UnknownName
-from evsim.patterns.projection import Step, catch_up
+from evsim.patterns.projection import BlueGreen, Step, catch_up
 from evsim.store.readmodel import SQLReadModel, Table
 
 TABLES = {"totals": Table({"customer": "text", "orders": "integer", "spent": "real"}, key="customer")}
@@ -136,6 +136,114 @@ def test_a_new_version_grows_beside_and_takes_over(tmp_path):
     assert green.query("select sum(orders) as n from totals") == [{"n": 10}]
 
 
+def test_a_new_version_takes_over_though_the_last_event_of_the_old_one_was_hidden_since(tmp_path):
+    kept = shop()
+    blue = model(tmp_path / "views.db")
+    catch_up(blue, kept)
+    kept.delete("order-10")
+    green = model(tmp_path / "views.db", version=2)
+    assert catch_up(green, kept) == 9
+    green.take_over()
+    assert green.is_live
+    green.reach(3)
+    assert green.checkpoint == 10
+
+
+def test_after_a_swap_the_new_version_answers(tmp_path):
+    kept = shop()
+    blue = model(tmp_path / "views.db")
+    catch_up(blue, kept)
+    green = model(tmp_path / "views.db", on={}, version=2)
+    both = BlueGreen(blue, green, kept)
+    with pytest.raises(BadScenario, match="10 positions behind"):
+        both.swap()
+    both.follow()
+    assert both.swap().query("select * from totals") == []
+    assert green.is_live
+    assert both.swap().query("select sum(orders) as n from totals") == [{"n": 10}]
+    assert blue.is_live
+
+
+def test_a_table_that_the_new_version_does_not_have_answers_no_more(tmp_path):
+    """Frozen rows would be taken for living ones; the way back brings the table back."""
+    names = {"names": Table({"customer": "text"}, key="customer")}
+    blue, green = model(tmp_path / "views.db", tables=TABLES | names), model(tmp_path / "views.db", version=2)
+    assert green.query("select * from names") == []
+    green.take_over()
+    with pytest.raises(BadScenario, match="no such table: names"):
+        green.query("select * from names")
+    blue.take_over()
+    assert green.query("select * from names") == []
+
+
+class Interrupted:
+    """A connection whose user presses Ctrl-C while a transaction begins."""
+
+    def __init__(self, db):
+        self.db = db
+
+    @property
+    def in_transaction(self):
+        return self.db.in_transaction
+
+    def execute(self, sql, *values):
+        done = self.db.execute(sql, *values)
+        if sql.startswith("begin"):
+            raise KeyboardInterrupt
+        return done
+
+
+def test_an_interrupt_while_it_begins_does_not_take_later_work_away(tmp_path):
+    totals = model(tmp_path / "views.db")
+    mended = totals._connection
+    totals._connection = Interrupted(mended)
+    with pytest.raises(KeyboardInterrupt):
+        totals.take([(1, placed(1))])
+    assert not mended.in_transaction
+    totals._connection = mended
+    mended.execute("begin immediate")  # as a second Ctrl-C, in the middle of the rollback, leaves it
+    assert totals.take([(1, placed(1))]) == 1
+    assert model(tmp_path / "views.db").checkpoint == 1
+
+
+def test_an_event_is_not_taken_in_the_middle_of_another():
+    def greedy(rows, event):
+        total(rows, event)
+        totals.take([(7, placed(7))])
+
+    totals = model(on={"order.placed": greedy})
+    with pytest.raises(BadScenario, match="writes with its rows only"):
+        totals.take([(1, placed(1))])
+    assert (totals.checkpoint, totals.query("select * from totals")) == (0, [])
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda totals: totals.checkpoint,
+        lambda totals: totals.is_live,
+        lambda totals: totals.take([]),
+        lambda totals: totals.reach(1),
+        lambda totals: totals.take_over(),
+        lambda totals: totals.query("select * from totals"),
+    ],
+)
+def test_a_closed_one_says_so(act):
+    totals = model()
+    totals.close()
+    totals.close()
+    with pytest.raises(BadScenario, match="'customers' is closed"):
+        act(totals)
+
+
+def test_text_that_nobody_can_write_down_is_refused_in_one_sentence():
+    totals = model()
+    with pytest.raises(BadScenario, match="surrogates"):
+        totals.query("select ?", "\ud800")
+    with pytest.raises(BadScenario, match="no name of a read model"):
+        model(name="\ud800")
+
+
 def test_rows_are_put_found_and_removed():
     def act(rows, event):
         assert rows.get("totals", customer="eve") is None
@@ -201,6 +309,8 @@ def test_a_query_only_reads(sql):
         ({"tables": {"totals": Table({"a": "money"}, key="a")}}, "expected text"),
         ({"tables": {"totals": Table({"customer": "text"}, key="custmer")}}, "did you mean 'customer'"),
         ({"on": {"place.order": total}}, "a wish"),
+        ({"on": None}, "on=None"),
+        ({"on": {"order.placed": 3}}, "cannot apply 3"),
         ({"version": 0}, "version"),
         ({"tables": {"totals": 3}}, "expected Table"),
         ({"tables": {"totals": Table({}, key="a")}}, "no column 'a'"),
@@ -224,6 +334,13 @@ def test_mistakes_of_a_handler():
         (lambda rows, _: rows.put("totals", customer=None, orders=1), "customer=None.* cannot be kept"),
         (lambda rows, _: rows.put("totals", customer="ada", orders=2**64), "cannot be kept"),
         (lambda rows, _: rows.put("totals", customer=["ada"]), "cannot be kept"),
+        (lambda rows, _: rows.put("totals", customer="\ud800"), "whole characters"),
+        (lambda rows, _: rows.put("totals", customer="ada", orders="many"), "orders='many' cannot .* orders integer"),
+        (lambda rows, _: rows.put("totals", customer="ada", orders=1.5), "orders=1.5 cannot be kept"),
+        (lambda rows, _: rows.add("totals", customer="ada", orders="x"), "orders='x' cannot be kept"),
+        (lambda rows, _: rows.add("totals", customer="ada", orders=None), "None cannot be added"),
+        (lambda rows, _: [rows.add("totals", customer="ada", orders=2**62) for _ in "ab"], "cannot be kept"),
+        (lambda rows, _: rows.add("total", customer="ada"), "did you mean 'totals'"),
     ]:
         with pytest.raises((BadScenario, UnknownName), match=word):
             model(on={"order.placed": handler}).take([(1, placed(1))])
@@ -235,6 +352,42 @@ def test_a_changed_shape_needs_another_version(tmp_path):
     with pytest.raises(BadFile, match="another version"):
         model(tmp_path / "views.db", tables=wider)
     assert model(tmp_path / "views.db", tables=wider, version=2).checkpoint == 0
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        Table({"customer": "text", "orders": "integer", "spent": "real"}, key="orders"),
+        Table({"customer": "text", "orders": "integer", "spent": "real"}, key=("customer", "orders")),
+        Table({"customer": "text", "orders": "real", "spent": "real"}, key="customer"),
+    ],
+)
+def test_another_key_or_type_is_another_version_too(tmp_path, changed):
+    model(tmp_path / "views.db").close()
+    with pytest.raises(BadFile, match=r"orders integer, spent real with the key customer in .* another version"):
+        model(tmp_path / "views.db", tables={"totals": changed})
+
+
+def test_text_is_put_and_not_added():
+    names = {"names": Table({"customer": "text", "town": "text"}, key="customer")}
+    add = {"order.placed": lambda rows, _: rows.add("names", customer="ada", town="ulm")}
+    with pytest.raises(BadScenario, match="'ulm' cannot be added to the text 'town' of 'names'"):
+        model(tables=names, on=add).take([(1, placed(1))])
+
+
+def test_a_file_from_before_columns_knew_their_type_is_read_on(tmp_path):
+    path = tmp_path / "views.db"
+    model(path).close()
+    old = sqlite3.connect(path)
+    old.executescript(
+        "drop view totals; drop table totals__1; create table totals__1 "
+        '("customer" text not null, "orders" integer, "spent" real, primary key ("customer"));'
+        "create view totals as select * from totals__1; insert into totals__1 values ('ada', 'many', 1)"
+    )
+    old.close()
+    totals = model(path)
+    assert totals.take([(1, placed(1, customer="bob"))]) == 1
+    assert totals.query("select orders from totals order by customer") == [{"orders": "many"}, {"orders": 1}]
 
 
 def test_two_read_models_of_a_file_do_not_share_a_table(tmp_path):

@@ -54,11 +54,7 @@ class Projection:
     version: int = 1
 
     def __post_init__(self) -> None:
-        for event_type in self.on:
-            if kind_of(event_type) == "command":
-                raise BadScenario(
-                    f"{self.name} projects {event_type!r}, which is a wish; a read model follows facts: 'order.placed'"
-                )
+        followed(self.name, self.on)
 
     @property
     def empty(self) -> View:
@@ -91,6 +87,22 @@ def checked(position: Any) -> int:
     return position
 
 
+def followed(name: str, on: Any) -> dict[str, Callable[[Any, Event], Any]]:
+    """The functions of a read model by type of event; BadScenario when it cannot follow these."""
+    if not isinstance(on, Mapping):
+        raise BadScenario(f"{name} has on={shown(on)}; expected functions by type of event: {{'order.placed': add}}")
+    for event_type, apply in on.items():
+        if not isinstance(event_type, str):
+            raise BadScenario(f"{name} projects {shown(event_type)}, which is no type of event such as 'order.placed'")
+        if kind_of(event_type) == "command":
+            raise BadScenario(
+                f"{name} projects {event_type!r}, which is a wish; a read model follows facts: 'order.placed'"
+            )
+        if not callable(apply):
+            raise BadScenario(f"{name} cannot apply {shown(apply)} to {event_type!r}; give a function of two arguments")
+    return dict(on)
+
+
 # -------------------------------------------------------------------- read models, wherever they lie
 
 
@@ -103,6 +115,12 @@ class Model(Protocol):
 
     def take(self, events: Iterable[tuple[int, Event]]) -> int:
         """Take these events, all in one act with the checkpoint, and say how many were new."""
+
+    def reach(self, position: int) -> None:
+        """Move the checkpoint to here: between the two there is nothing that anybody can read."""
+
+    def take_over(self) -> None:
+        """Answer whoever asks for this kind of read model, in place of the version that did."""
 
 
 class Placed(Protocol):
@@ -154,6 +172,13 @@ class ReadModel:
         self.view = view
         return new
 
+    def reach(self, position: int) -> None:
+        """Move the checkpoint to here, never back."""
+        self.view = View(self.state, max(self.checkpoint, position))
+
+    def take_over(self) -> None:
+        """Nothing: in memory the one that is asked is the one that answers."""
+
 
 def catch_up(model: Model, source: Source, *, batch: int = 1000, progress: Progress | None = None) -> int:
     """Take all that the source has beyond the checkpoint, a batch at a time, and say how many events that were.
@@ -161,17 +186,33 @@ def catch_up(model: Model, source: Source, *, batch: int = 1000, progress: Progr
     ``progress`` is called after each batch. The head is looked at again at the end, so that what was written meanwhile
     is taken too.
     """
-    if batch < 1:
-        raise BadScenario(f"batch={batch} is refused; expected a number of events from 1")
+    _check_batch(batch)
     taken = 0
     while model.checkpoint < source.position:
-        found = [(each.position, each.event) for each in source.read_all(model.checkpoint + 1, batch)]
-        if not found:
-            break
-        taken += model.take(found)
+        taken += _go_on(model, source, batch)
         if progress is not None:
             progress(Step(taken, model.checkpoint, source.position))
     return taken
+
+
+def _check_batch(batch: Any) -> None:
+    if not isinstance(batch, int) or isinstance(batch, bool) or batch < 1:
+        raise BadScenario(f"batch={shown(batch)} is refused; expected a number of events from 1")
+
+
+def _go_on(model: Model, source: Source, batch: int) -> int:
+    """Take the next batch, and say how many events of it were new.
+
+    The last positions may be hidden, so the head is the goal when nothing is found: the one before the look, for what
+    is written meanwhile is still to be taken.
+    """
+    head = source.position
+    found = [(each.position, each.event) for each in source.read_all(model.checkpoint + 1, batch)]
+    if found:
+        return model.take(found)
+    if model.checkpoint < head:
+        model.reach(head)
+    return 0
 
 
 @dataclass
@@ -188,9 +229,9 @@ class BlueGreen:
 
     def follow(self, *, batch: int = 1000, progress: Progress | None = None) -> None:
         """Let both go on by one batch; the new one has farther to go."""
+        _check_batch(batch)
         for model in (self.live, self.spare):
-            found = [(each.position, each.event) for each in self.source.read_all(model.checkpoint + 1, batch)]
-            taken = model.take(found) if found else 0
+            taken = _go_on(model, self.source, batch)
             if model is self.spare and progress is not None:
                 progress(Step(taken, model.checkpoint, self.source.position))
 
@@ -205,5 +246,6 @@ class BlueGreen:
             raise BadScenario(
                 f"the new read model is {self.behind} positions behind the old one; let it follow, and swap then"
             )
+        self.spare.take_over()
         self.live, self.spare = self.spare, self.live
         return self.live

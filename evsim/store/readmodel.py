@@ -15,14 +15,13 @@ from typing import Any, cast
 
 from evsim.errors import BadFile, BadScenario, UnknownName, did_you_mean, shown
 from evsim.event import Event
-from evsim.kinds import kind_of
-from evsim.patterns.projection import checked
+from evsim.patterns.projection import checked, followed
+from evsim.store.connection import Done, alone, connected, use_wal
 
 Apply = Callable[["Rows", Event], None]
 """What an event means for the tables: ``(rows, event)`` writes what it changes."""
-TYPES = ("text", "integer", "real", "blob")
-WAIT_S = 30.0
-"""So long a writer waits for another one."""
+NUMBERS = ("integer", "real")
+TYPES = ("text", *NUMBERS, "blob")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
 _SCHEMA = """create table if not exists evsim_models (
     model text not null, version integer not null, checkpoint integer not null default 0,
@@ -43,7 +42,21 @@ class Table:
     @property
     def keys(self) -> tuple[str, ...]:
         """The columns of the key."""
-        return (self.key,) if isinstance(self.key, str) else self.key
+        return (self.key,) if isinstance(self.key, str) else tuple(dict.fromkeys(self.key))
+
+    def __str__(self) -> str:
+        columns = ", ".join(f"{column} {kind}" for column, kind in self.columns.items())
+        return f"{columns} with the key {', '.join(self.keys)}"
+
+    @property
+    def schema(self) -> str:
+        """What stands in its parentheses; a column takes its own type and no other."""
+        columns = [
+            f'"{column}" {kind}{" not null" if column in self.keys else ""} '
+            f"check (typeof(\"{column}\") in ('{kind}', 'null'))"
+            for column, kind in self.columns.items()
+        ]
+        return f"{', '.join(columns)}, primary key ({', '.join(map(_quoted, self.keys))})"
 
     def check(self, name: str) -> None:
         """BadScenario when this cannot be a table."""
@@ -79,26 +92,35 @@ class Rows:
 
     def add(self, table: str, **columns: Any) -> None:
         """Add to these columns of a row, which is made if there is none with this key."""
+        self._place(table)
+        shape = self._known(table, columns)
+        for name, value in columns.items():
+            if name not in shape.keys and (value is None or shape.columns[name] not in NUMBERS):
+                raise BadScenario(
+                    f"{name}={shown(value)} cannot be added to the {shape.columns[name]} {name!r} of {table!r}; "
+                    f"add numbers to columns of {' or '.join(NUMBERS)}, or put"
+                )
         self._write(table, columns, "coalesce({1}.{0}, 0) + excluded.{0}")
 
     def get(self, table: str, **key: Any) -> dict[str, Any] | None:
         """The row with this key, or None."""
         sql = f"select * from {self._place(table)} where {self._where(table, key)}"  # noqa: S608 - names are known
-        row = self._run(sql, key).fetchone()
+        row = self._run(table, sql, key).fetchone()
         return None if row is None else dict(zip(self._tables[table].columns, row, strict=True))
 
     def remove(self, table: str, **key: Any) -> None:
         """Take away the row with this key, if there is one."""
         sql = f"delete from {self._place(table)} where {self._where(table, key)}"  # noqa: S608 - names are known
-        self._run(sql, key)
+        self._run(table, sql, key)
 
-    def _run(self, sql: str, values: Mapping[str, Any]) -> sqlite3.Cursor:
+    def _run(self, table: str, sql: str, values: Mapping[str, Any]) -> sqlite3.Cursor:
         try:
             return self._db.execute(sql, [*values.values()])
-        except (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError):
+        except (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.ProgrammingError, OverflowError, UnicodeError):
             told = ", ".join(f"{name}={shown(value)}" for name, value in values.items())
             raise BadScenario(
-                f"a row with {told} cannot be kept; expected text, numbers below 2**63, bytes, or None outside the key"
+                f"a row of {table!r} with {told} cannot be kept; expected {self._tables[table]}, numbers below 2**63, "
+                "whole characters, and None outside the key only"
             ) from None
 
     def _write(self, table: str, columns: Mapping[str, Any], change: str) -> None:
@@ -112,7 +134,7 @@ class Rows:
         action = f"do update set {', '.join(changes)}" if changes else "do nothing"
         marks = ", ".join("?" * len(names))
         sql = f"insert into {place} ({', '.join(names)}) values ({marks})"  # noqa: S608 - names are known
-        self._run(f"{sql} on conflict ({keys}) {action}", columns)
+        self._run(table, f"{sql} on conflict ({keys}) {action}", columns)
 
     def _place(self, table: str) -> str:
         if table not in self._tables:
@@ -149,7 +171,7 @@ class SQLReadModel:
         on: Mapping[str, Apply],
         version: Any = 1,
     ) -> None:
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name or not name.isprintable():
             raise BadScenario(f"{shown(name)} is no name of a read model; expected text such as 'totals'")
         if not isinstance(tables, Mapping) or not tables:
             raise BadScenario(f"read model {name!r} has no table; give tables={{'totals': Table(…)}}")
@@ -157,30 +179,32 @@ class SQLReadModel:
             if not isinstance(shape, Table):
                 raise BadScenario(f"table {shown(table)} is {shown(shape)}; expected Table({{…}}, key=…)")
             shape.check(table)
-        for event_type in on:
-            if kind_of(event_type) == "command":
-                raise BadScenario(f"{name} projects {event_type!r}, which is a wish; a read model follows facts")
         if not isinstance(version, int) or isinstance(version, bool) or version < 1:
             raise BadScenario(f"version={shown(version)} is refused; expected a whole number from 1")
         self.name: str = name
         self.tables: dict[str, Table] = dict(tables)
-        self.on, self.version = dict(on), version
-        try:
-            self._db = sqlite3.connect(":memory:" if path is None else path, timeout=WAIT_S, isolation_level=None)
-        except sqlite3.Error as problem:
-            raise BadFile(f"{path}: {problem}; give a file in a folder that is there") from None
+        self.on: dict[str, Apply] = followed(name, on)
+        self.version: int = version
+        self._closed = self._busy = False
+        self._connection = connected(":memory:" if path is None else path)
         try:
             self._open()
         except (sqlite3.DatabaseError, BadFile) as problem:
-            self._db.close()
+            self.close()
             if isinstance(problem, BadFile):
                 raise
             raise BadFile(f"{path} holds no read model ({problem}); give a new file, or one of evsim's") from None
         self._rows = Rows(self._db, self.tables, version)
 
+    @property
+    def _db(self) -> sqlite3.Connection:
+        if self._closed:
+            raise BadScenario(f"the read model {self.name!r} is closed; make it again with SQLReadModel(…)")
+        return self._connection
+
     def _open(self) -> None:
         db = self._db
-        db.execute("pragma journal_mode = wal")
+        use_wal(db)
         db.execute("pragma synchronous = normal")
         self._alone(lambda: self._make(db))
 
@@ -189,18 +213,13 @@ class SQLReadModel:
         db.execute(_OWNERS)
         for table, shape in self.tables.items():
             self._own(db, table)
-            columns = [
-                f"{_quoted(column)} {kind}{' not null' if column in shape.keys else ''}"
-                for column, kind in shape.columns.items()
-            ]
-            keys = ", ".join(map(_quoted, shape.keys))
             place = _quoted(f"{table}__{self.version}")
-            db.execute(f"create table if not exists {place} ({', '.join(columns)}, primary key ({keys}))")
-            there = [each[1] for each in db.execute(f"pragma table_info({place})")]
-            if there != list(shape.columns):
+            db.execute(f"create table if not exists {place} ({shape.schema})")
+            there = _table_in(db, place)
+            if (list(there.columns.items()), there.keys) != (list(shape.columns.items()), shape.keys):
                 raise BadFile(
-                    f"table {table!r} of version {self.version} has the columns {', '.join(there)} in this file, not "
-                    f"{', '.join(shape.columns)}; give the changed read model another version"
+                    f"table {table!r} of version {self.version} has the columns {there} in this file, not {shape}; "
+                    "give the changed read model another version"
                 )
         known = db.execute("select count(*) from evsim_models where model = ?", [self.name]).fetchone()[0]
         db.execute("insert or ignore into evsim_models (model, version) values (?, ?)", [self.name, self.version])
@@ -218,22 +237,23 @@ class SQLReadModel:
             )
 
     def _show(self, db: sqlite3.Connection) -> None:
-        """Let this version answer."""
-        for table in self.tables:
+        """Let this version answer; what only others have answers no more, for nobody keeps it up to date."""
+        for (table,) in db.execute("select name from evsim_tables where model = ?", [self.name]).fetchall():
             db.execute(f"drop view if exists {_quoted(table)}")
+        for table in self.tables:
             place = _quoted(f"{table}__{self.version}")
             db.execute(f"create view {_quoted(table)} as select * from {place}")  # noqa: S608 - names are known
         db.execute("update evsim_models set live = (version = ?) where model = ?", [self.version, self.name])
 
-    def _alone(self, act: Callable[[], Any]) -> Any:
-        self._db.execute("begin immediate")
+    def _alone(self, act: Callable[[], Done]) -> Done:
+        """Do this in a transaction in which nobody else can write, whole or not at all."""
+        if self._busy:
+            raise BadScenario(f"{self.name!r} is being written to; a function of on= writes with its rows only")
         try:
-            found = act()
-        except BaseException:
-            self._db.execute("rollback")
-            raise
-        self._db.execute("commit")
-        return found
+            self._busy = True
+            return alone(self._db, act)
+        finally:
+            self._busy = False
 
     # ---------------------------------------------------------------- taking
 
@@ -260,13 +280,21 @@ class SQLReadModel:
                 if apply is not None:
                     apply(self._rows, event)
                 checkpoint, new = position, new + 1
-            where = [self.name, self.version]
-            self._db.execute(
-                "update evsim_models set checkpoint = ? where model = ? and version = ?", [checkpoint, *where]
-            )
+            self._keep(checkpoint)
             return new
 
-        return int(self._alone(act))
+        return self._alone(act)
+
+    def reach(self, position: int) -> None:
+        """Move the checkpoint to here, never back."""
+        self._alone(lambda: self._keep(position))
+
+    def _keep(self, checkpoint: int) -> None:
+        where = [self.name, self.version]
+        self._db.execute(
+            "update evsim_models set checkpoint = max(checkpoint, ?) where model = ? and version = ?",
+            [checkpoint, *where],
+        )
 
     def take_over(self) -> None:
         """Let this version answer from now on; BadScenario while it is behind the one that does."""
@@ -294,20 +322,29 @@ class SQLReadModel:
         def reads_only(action: int, *_: Any) -> int:
             return sqlite3.SQLITE_OK if action in _READS else sqlite3.SQLITE_DENY
 
-        self._db.set_authorizer(reads_only)
+        db = self._db
+        db.set_authorizer(reads_only)
         try:
-            found = self._db.execute(sql, values)
+            found = db.execute(sql, values)
             names = [each[0] for each in found.description or ()]
             return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-        except (sqlite3.Error, OverflowError) as problem:
+        except (sqlite3.Error, OverflowError, UnicodeError) as problem:
             hint = "a query may only read" if "authorized" in str(problem) else str(problem)
             raise BadScenario(f"{shown(sql)} was refused: {hint}") from None
         finally:
-            self._db.set_authorizer(None)
+            db.set_authorizer(None)
 
     def close(self) -> None:
         """Let go of the file."""
-        self._db.close()
+        self._closed = True
+        self._connection.close()
+
+
+def _table_in(db: sqlite3.Connection, place: str) -> Table:
+    """A table as it is in the file."""
+    columns = db.execute(f"pragma table_info({place})").fetchall()
+    keys = sorted((key, name) for _, name, _, _, _, key in columns if key)
+    return Table({name: kind.lower() for _, name, kind, *_ in columns}, tuple(name for _, name in keys))
 
 
 def _quoted(name: str) -> str:
