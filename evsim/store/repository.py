@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, NamedTuple
 
-from evsim.errors import BadEvent, BadScenario
-from evsim.event import Event, freeze, thaw, to_rfc3339
+from evsim.errors import BadEvent, BadScenario, shown
+from evsim.event import TEXT_LENGTH, Event, freeze, thaw, to_rfc3339
 from evsim.patterns.aggregate import Aggregate, Decider, Draft
 from evsim.patterns.retry import Backoff
 from evsim.patterns.snapshot import Policy
-from evsim.store.recorder import NONE, Appended, Conflict, Recorded, Store
+from evsim.store.recorder import NAME_MAX, NONE, Conflict, Store, named
 
 SNAPSHOTS, TAKEN = "snapshot", "snapshot.taken"
 """The category of the streams in which snapshots lie, and the type of their events."""
+NUMBERS = 40
+"""Characters that the version and the shape of a state take in the id of its snapshot, at most."""
 Wait = Callable[[int], None]
 """What to do before attempt n + 1, when n have lost against others."""
 
@@ -65,12 +70,14 @@ class Repository:
     ``kind`` is a Decider or a class made from Aggregate. A snapshot is kept beside the stream, only the newest one,
     with the version of the state's shape. One of another shape is not used, nor one whose event readers cannot see any
     more, because the stream was deleted or cut behind it: the state is made anew from the events that are there.
+    ``unkept`` says why the last snapshot could not be kept; the command that it came with is done all the same.
     """
 
     store: Store
     kind: Decider | type[Aggregate]
     snapshots: Policy | None = None
     decider: Decider = field(init=False)
+    unkept: str | None = field(default=None, init=False)
     _replayed: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -92,24 +99,31 @@ class Repository:
     # ---------------------------------------------------------------- what it is, and was
 
     def load(self, name: str) -> Loaded:
-        """The aggregate as it is, from the newest snapshot that can be used and the events behind it."""
+        """The aggregate as it is, from the newest snapshot that can be used and the events behind it.
+
+        Without one it is what the events make that can be read: whoever deletes a stream begins anew, and whoever cuts
+        a stream should cut behind a snapshot, for half a stream makes another state than the whole.
+        """
         stream = self.stream(name)
         last, (state, kept) = self.store.version(stream), self._snapshot(name)
-        replayed = 0
+        last, replayed = last if kept < 0 else kept, 0
         for each in self.store.read(stream, kept + 1 if kept >= 0 else None):
+            if kept >= 0 and each.version != last + 1:  # somebody has cut the stream behind a newer snapshot meanwhile
+                return self.load(name)
             state, last, replayed = self.decider.next(state, each.event), each.version, replayed + 1
         self._replayed[name] = self._replayed.get(name, 0) + replayed
-        return Loaded(state, last if replayed or kept < 0 else kept, replayed)
+        return Loaded(state, last, replayed)
 
     def as_of(self, name: str, *, version: int | None = None, at_s: float | None = None) -> Loaded:
         """The aggregate as it was at a version, or at a moment in seconds since EPOCH: before its first later event.
 
-        BadScenario when it cannot be known, because the events up to then were deleted or cut off.
+        BadScenario when it cannot be known, because the stream was deleted or cut, even if it went on afterwards.
         """
-        if (version is None) == (at_s is None):
-            raise BadScenario("as_of needs exactly one of version= and at_s=")
+        _check_moment(version, at_s)
         state, last, count = self.decider.beginning(), -1, 0
         for each in self.store.read(self.stream(name)):
+            if each.version != last + 1:
+                self._refuse_hidden(name)
             if (version is not None and each.version > version) or (at_s is not None and each.event.timestamp > at_s):
                 break
             state, last, count = self.decider.next(state, each.event), each.version, count + 1
@@ -146,85 +160,126 @@ class Repository:
         The events have ids that come from the command's, so that a command that comes again leads to nothing new.
         Raises ``Reject`` when it is refused, and Conflict when every attempt has lost.
         """
-        stream = self.stream(name)
         pause = _sleeper(wait) if isinstance(wait, Backoff) else wait
         for attempt in range(1, attempts + 1):
-            known = self._known(stream, command)
-            if known:
-                return Done(known, *self.load(name)[:2], attempt, again=True)
-            found = self.load(name)
-            drafts = self.decider.decided(found.state, command)
-            events = [_event(command, number, draft, stream) for number, draft in enumerate(drafts, start=1)]
-            if not events:
-                return Done([], found.state, found.version, attempt)
             try:
-                appended = self.store.append(stream, events, found.version if found.version >= 0 else NONE)
+                return self._attempt(name, command, attempt)
             except Conflict:
                 if attempt == attempts:
                     raise
                 if pause is not None:
                     pause(attempt)
-                continue
-            state = self.decider.state_of(events, found.state)
-            self._perhaps_snapshot(name, state, appended)
-            return Done(events, state, appended.version, attempt, appended.again)
         raise BadScenario(f"attempts={attempts} leaves no attempt; expected a number from 1")
 
+    def _attempt(self, name: str, command: Event, attempt: int) -> Done:
+        stream = self.stream(name)
+        found = self.load(name)  # first, so that no decision is made on a state that this command has made already
+        known = self._known(stream, command)
+        if known:
+            return self._done_before(name, known, attempt)
+        drafts = self.decider.decided(found.state, command)
+        events = [_event(command, number, draft, stream) for number, draft in enumerate(drafts, start=1)]
+        if not events:
+            return Done([], found.state, found.version, attempt)
+        state = self.decider.state_of(events, found.state)
+        try:
+            again = self.store.append(stream, events, found.version if found.version >= 0 else NONE).again
+        except BadEvent:
+            known = self._known(stream, command)  # by somebody who had it at the same time, and decided otherwise
+            if not known:
+                raise
+            return self._done_before(name, known, attempt)
+        if again:  # nobody has looked whether our version was the last
+            return self._done_before(name, self._known(stream, command), attempt)
+        now = Loaded(state, found.version + len(events), found.replayed + len(events))
+        self._perhaps_snapshot(name, now, found.version)
+        return Done(events, state, now.version, attempt)
+
+    def _done_before(self, name: str, known: list[Event], attempt: int) -> Done:
+        return Done(known, *self.load(name)[:2], attempt, again=True)
+
     def _known(self, stream: str, command: Event) -> list[Event]:
-        """The events that this command has led to before."""
-        first = self.store.find(_id_of(command, 1))
-        if first is None:
-            return []
-        if first.stream != stream:
-            raise BadEvent(f"command {command.id} was handled by {first.stream} before; give every command its own id")
-        known = []
-        for each in self.store.read(stream, first.version):
+        """The events that this command has led to before, also those that are hidden."""
+        known: list[Event] = []
+        while each := self.store.find(_id_of(command, len(known) + 1)):
             if each.event.causation_id != command.id:
                 break
+            if each.stream != stream:
+                raise BadEvent(
+                    f"command {command.id} was handled by {each.stream} before; give every command its own id"
+                )
             known.append(each.event)
         return known
 
     # ---------------------------------------------------------------- snapshots
 
     def _place(self, name: str) -> str:
-        return f"{SNAPSHOTS}-{self.stream(name)}"
+        return _short(f"{SNAPSHOTS}-{named(self.stream(name))}", NAME_MAX)
 
-    def _kept(self, name: str) -> Recorded | None:
-        return next(iter(self.store.read(self._place(name), limit=1, backwards=True)), None)
+    def _kept(self, name: str) -> Mapping[str, Any] | None:
+        """The newest snapshot, if it is whole, has the shape the state has now, and its event can be read."""
+        for kept in self.store.read(self._place(name), limit=1, backwards=True):
+            data = kept.event.data
+            version = data.get("version")
+            fits = "state" in data and kept.event.version == self.decider.version
+            if fits and type(version) is int and self._can_read(name, version):
+                return data
+        return None
+
+    def _can_read(self, name: str, version: int) -> bool:
+        return any(each.version == version for each in self.store.read(self.stream(name), version, limit=1))
 
     def _snapshot(self, name: str) -> tuple[Any, int]:
-        """The newest snapshot, if it has the shape the state has now and its event is there; else the beginning."""
+        """The state and the version of the newest snapshot that can be used; else the beginning."""
         kept = self._kept(name)
-        if kept is None or kept.event.version != self.decider.version:
+        if kept is None:
             return self.decider.beginning(), -1
-        data = thaw(kept.event.data)
-        version = int(data["version"])
-        stands_on = next(iter(self.store.read(self.stream(name), version, limit=1)), None)
-        if stands_on is None or stands_on.version != version:
-            return self.decider.beginning(), -1
-        return self.decider.from_plain(data["state"]), version
+        return self.decider.from_plain(thaw(kept["state"])), kept["version"]
 
     def newest_snapshot(self, name: str) -> int:
         """The version that the newest snapshot shows, if it can be used; −1 if there is none."""
-        return self._snapshot(name)[1]
-
-    def _perhaps_snapshot(self, name: str, state: Any, appended: Appended) -> None:
-        if self.snapshots is None:
-            return
         kept = self._kept(name)
-        fits = kept is not None and kept.event.version == self.decider.version
-        behind = appended.version - (int(kept.event.data["version"]) if kept is not None and fits else -1)
-        if self.snapshots.is_due(behind, self._replayed.get(name, 0)):
-            self.take_snapshot(name, state, appended.version)
+        return -1 if kept is None else kept["version"]
+
+    def _perhaps_snapshot(self, name: str, now: Loaded, before: int) -> None:
+        """Keep the state as it is now if that is due; what goes wrong is noted, for the events are stored already."""
+        if self.snapshots is None or not self.snapshots.is_due(now.replayed, self._replayed.get(name, 0)):
+            return
+        try:
+            if before < 0 or self._can_read(name, before):  # else it was deleted meanwhile, and the state is another
+                self.take_snapshot(name, now.state, now.version)
+                self.unkept = None
+        except Exception as problem:  # noqa: BLE001 - whatever it was, the command is done
+            why = f"{type(problem).__name__}: {problem}"
+            self.unkept = f"the snapshot of {self.stream(name)} at version {now.version} could not be kept ({why})"
 
     def take_snapshot(self, name: str, state: Any, version: int) -> None:
         """Keep a state that the aggregate has at this version, in the place of the snapshot before."""
         place, shape = self._place(name), self.decider.version
         data = {"version": version, "state": self.decider.plain(state)}
-        event = Event(f"{place}.{version}.{shape}", TAKEN, 0.0, self.decider.name, data, version=shape)
-        self.store.append(place, event)
+        event_id = f"{_short(place, TEXT_LENGTH - NUMBERS)}.{version}.{shape}"
+        self.store.append(place, Event(event_id, TAKEN, 0.0, self.decider.name, data, version=shape))
         self.store.truncate(place, self.store.version(place))
         self._replayed[name] = 0
+
+
+def _check_moment(version: Any, at_s: Any) -> None:
+    if (version is None) == (at_s is None):
+        raise BadScenario("as_of needs exactly one of version= and at_s=")
+    if version is not None and (isinstance(version, bool) or not isinstance(version, Integral)):
+        raise BadScenario(f"version={shown(version)} is refused; expected a whole number, such as 2")
+    if at_s is not None and not _is_moment(at_s):
+        raise BadScenario(f"at_s={shown(at_s)} is refused; expected seconds since EPOCH, such as 86400.0")
+
+
+def _is_moment(at_s: Any) -> bool:
+    number = isinstance(at_s, Real) and not isinstance(at_s, bool)
+    return number and -math.inf <= at_s <= math.inf
+
+
+def _short(place: str, most: int) -> str:
+    """A place as it is, or a hash in its stead where it would be too long."""
+    return place if len(place) <= most else f"{SNAPSHOTS}-{hashlib.sha256(place.encode()).hexdigest()}"
 
 
 def _sleeper(backoff: Backoff) -> Wait:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from evsim.errors import BadScenario
-from evsim.patterns.snapshot import best_every
+from evsim.errors import BadScenario, shown
+from evsim.patterns.snapshot import best_every, best_interval, is_cost
 
 
 @dataclass(frozen=True)
@@ -24,8 +23,9 @@ class Snapshots:
     def __post_init__(self) -> None:
         for field in ("write_s", "loads", "event_s"):
             value = getattr(self, field)
-            if not 0 < value < math.inf:
-                raise BadScenario(f"{field}={value:g} is refused; expected a number above 0")
+            if not is_cost(value):
+                raise BadScenario(f"{field}={shown(value)} is refused; expected a number above 0")
+        best_interval(self.write_s, self.loads, self.event_s)
 
     def write_cost_s(self, every: float) -> float:
         """What the formula has as w/N: what writing costs for each event, with a snapshot each ``every`` events."""
@@ -42,7 +42,7 @@ class Snapshots:
     @property
     def best(self) -> float:
         """√(2w / (q r)): where writing costs as much as loading, but for half an event."""
-        return math.sqrt(2 * self.write_s / (self.loads * self.event_s))
+        return best_interval(self.write_s, self.loads, self.event_s)
 
     @property
     def best_every(self) -> int:
@@ -52,13 +52,15 @@ class Snapshots:
     def near(self, share: float = 0.1) -> tuple[int, int]:
         """From which to which interval the cost is at most this share above the least."""
         most = (1 + share) * self.cost_s(self.best_every)
-        low = high = self.best_every
-        while low > 1 and self.cost_s(low - 1) <= most:
-            low -= 1
-        step = 1
+        return self.best_every - self._reach(-1, most), self.best_every + self._reach(1, most)
+
+    def _reach(self, way: int, most: float) -> int:
+        """How far one can go this way from the best interval: costs only grow."""
+        far, step = 0, 1
         while step:
-            if self.cost_s(high + step) <= most:
-                high, step = high + step, 2 * step
+            every = self.best_every + way * (far + step)
+            if every >= 1 and self.cost_s(every) <= most:
+                far, step = far + step, 2 * step
             else:
                 step //= 2
-        return low, high
+        return far
