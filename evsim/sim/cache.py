@@ -22,6 +22,7 @@ from evsim.sim.part import SERVICES, SOURCES, Part
 from evsim.sim.service import reach
 
 if TYPE_CHECKING:
+    from evsim.records import Record
     from evsim.sim.handling import Member
     from evsim.sim.world import World
 
@@ -239,24 +240,48 @@ class LiveCache:
 
 
 class Truth:
-    """When the origin's knowledge of each key last changed: read from the events themselves, unknown to the cache."""
+    """When the origin's knowledge of each key last changed: as the history has it, whatever the publisher's clock says.
+
+    A cache cannot know this. A change happens when it is first published, or when it is stored in an event store.
+    """
 
     def __init__(self, world: World, value: Cache) -> None:
         self._history, self._value = world.history, value
-        self._seen = 0
+        self._events = self._rows = 0
         self._changed_s: dict[Key, float] = {}
         self._changing: dict[str, bool] = {}
+        self._coming: dict[str, int] = {}
+        """The changes that are written down and have not happened yet, by their ids."""
         self._blind = not (value.invalidate or value.changes)
 
     def changed_s(self, key: Key) -> float:
         """When this key last changed; minus infinity when never."""
-        history, count = self._history, 0 if self._blind else self._history.event_count
-        for index in range(self._seen, count):
-            event_type = history.type_of(index)
-            if self._changing.setdefault(event_type, self._value.changed_by(event_type)):
-                self._changed_s[history.key_parts(index)] = history.event_at(index).timestamp
-        self._seen = count
+        if not self._blind:
+            self._catch_up()
         return self._changed_s.get(key, -math.inf)
+
+    def _catch_up(self) -> None:
+        """Read what has been recorded since we looked last; rows are worth a look only when a change is coming."""
+        history = self._history
+        for index in range(self._events, history.event_count):
+            if self._is_change(history.type_of(index)):
+                self._coming[history.id_of(index)] = index
+        self._events = history.event_count
+        since, self._rows = self._rows, len(history)
+        if self._coming:
+            for row in range(since, self._rows):
+                self._read(history.record_at(row))
+
+    def _is_change(self, event_type: str) -> bool:
+        known = self._changing.get(event_type)
+        if known is None:
+            known = self._changing[event_type] = self._value.changed_by(event_type)
+        return known
+
+    def _read(self, record: Record) -> None:
+        if record.step in {"published", "stored"} and record.event_id in self._coming:
+            index = self._coming.pop(record.event_id)
+            self._changed_s[self._history.key_parts(index)] = record.time
 
 
 # ---------------------------------------------------------------- the node that holds the memory

@@ -13,6 +13,7 @@ from evsim.sim.envelopes import writer
 from evsim.sim.node import Node
 from evsim.sim.outlet import Outlet
 from evsim.sim.part import Part
+from evsim.sim.positions import Positions, Reached
 
 if TYPE_CHECKING:
     from evsim.sim.projection import LiveProjection
@@ -27,8 +28,9 @@ class Clients(Part):
     ``cure`` they ask any one of the ``views``, which takes ``read_s``, and see what it knows by then. ``"wait"``: the
     view answers only when it has come to the position of their last write, or after ``patience_s``. ``"write_side"``:
     they ask the side that they wrote to, which takes ``write_read_s``. ``"sticky"``: a session asks the same view each
-    time. ``"token"``: they show the newest version that they have written or seen; a view that has not come so far
-    sends them on to the next one, and the last of them to the write side.
+    time. ``"token"``: they show the newest position in the log that they have written or seen; a view that has not
+    come so far sends them on to the next one, and the last of them to the write side, which is also asked for what the
+    log has not got yet.
     """
 
     name: str
@@ -77,8 +79,7 @@ class LiveClients(Node):
         super().__init__(world, value.name)
         self.value = value
         self._count = 0
-        self._written: dict[int, int] = {}
-        self._tokens: dict[int, int] = {}
+        self._tokens: dict[int, Reached] = {}
         world.live[value.name] = self
 
     def start(self) -> None:
@@ -87,6 +88,7 @@ class LiveClients(Node):
         self._template = world.history.template(value.name, value.name, value.type, 1, value.name)
         self._new_event = writer(world, value.name)
         self._outlet = Outlet(world, value.name, world.find(value.to))
+        self._positions = Positions(world, world.find(value.to))
         self._views: tuple[LiveProjection, ...] = tuple(world.find(view) for view in value.views)
         self._gap = world.draws(f"{self.name} gaps", Exponential(1 / value.rate))
         self._who = world.chance.uniforms(f"{self.name} sessions")
@@ -115,7 +117,6 @@ class LiveClients(Node):
         self._count += 1
         session = 1 + int(self._who() * self.value.sessions)
         event = self._new_event(self.world.now, self._template, self._count, session, -1, -1, None)
-        self._written[session] = event
         self._outlet.publish(event)
         self.world.call_in(self._after(), self._ask, Question(session, event, self._views, self.value.reads, epoch))
         self.world.call_in(self._gap(), self._write, epoch)
@@ -142,15 +143,25 @@ class LiveClients(Node):
         if self._away(self._look, question, question.epoch):
             return
         view, cure = question.views[0], self.value.cure
-        if cure == "wait" and not view.sees(question.event):
+        if cure == "wait" and not self._sees(view, question.event):
             self._wait(question)
-        elif cure == "token" and not view.sees(max(question.event, self._tokens.get(question.session, -1))):
+        elif cure == "token" and not (self._sees(view, question.event) and self._knows(view, question)):
             if len(question.views) > 1:
                 self.world.call_in(self._read(), self._look, question._replace(views=question.views[1:]))
             else:
                 self.world.call_in(self._write_read(), self._seen, (question, self.value.to))
         else:
             self._seen((question, view.name))
+
+    def _sees(self, view: LiveProjection, event: int) -> bool:
+        """Whether the view has come to the position that this write was acknowledged with."""
+        position = self._positions.of(event)
+        return position is not None and view.reached(event).covers(position)
+
+    def _knows(self, view: LiveProjection, question: Question) -> bool:
+        """Whether the view has come as far as the session has been shown before."""
+        token = self._tokens.get(question.session)
+        return token is None or view.reached(question.event).includes(token)
 
     def _wait(self, question: Question) -> None:
         """Answer when the view has come so far, or when patience is over."""
@@ -161,7 +172,7 @@ class LiveClients(Node):
                 open_.clear()
                 self._seen((question, view.name))
 
-        view.when_seen(question.event, answer)
+        view.when(question.event, lambda: self._sees(view, question.event), answer)
         self.world.call_in(on_grid(self.value.patience_s), answer)
 
     def _seen(self, answer: tuple[Question, str]) -> None:
@@ -171,9 +182,8 @@ class LiveClients(Node):
             return
         self._note("read", question, place)
         if self.value.cure == "token":
-            view = self.world.find(place) if place != self.value.to else None
-            newest = self._written[question.session] if view is None else view.newest(question.event)
-            self._tokens[question.session] = max(newest, self._tokens.get(question.session, -1))
+            side = self._positions.newest if place == self.value.to else self.world.find(place).reached
+            self._tokens.setdefault(question.session, Reached()).join(side(question.event))
         if question.left > 1:
             self.world.call_in(self._between(), self._ask, question._replace(left=question.left - 1))
 

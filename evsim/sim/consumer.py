@@ -13,7 +13,7 @@ from evsim.laws import Constant, Duration
 from evsim.patterns.breaker import RateLimit
 from evsim.patterns.inbox import Inbox
 from evsim.patterns.retry import Retry
-from evsim.sim.broker.log import LiveLog
+from evsim.sim.broker.log import LiveLog, Log
 from evsim.sim.calling import Calling
 from evsim.sim.cooperative import CooperativeGroup
 from evsim.sim.group import LiveGroup
@@ -70,7 +70,8 @@ class Consumer(Part):
     the position is acknowledged: ``"after"`` each event (at least once), ``"before"`` a batch is handled (at most
     once), after each ``"batch"``, or ``Timed(every_s)``. With an ``inbox`` it does not do again what it has done;
     an ``outbox`` is written with the state, and sent by the member after it; or, when it names a log, by a
-    ``Relay`` that reads this log. ``prefetch`` is the most events that one fetch brings (Kafka's
+    ``Relay`` that reads this log: both are in one database then, and while it is away nothing is handled, for nothing
+    could be saved. ``prefetch`` is the most events that one fetch brings (Kafka's
     ``max.poll.records``). A member that is silent for ``session_timeout_s`` (Kafka: 45 s) loses its partitions,
     which are handed over after ``rebalance_s``. ``turnaround_s`` is the time from an acknowledgement to the next
     fetch.
@@ -153,7 +154,7 @@ class Consumer(Part):
         """What is wrong with this consumer among these parts."""
         yield from super().check(parts)
         if isinstance(self.outbox, str):
-            yield from self.refer("outbox", self.outbox, ("log",), parts)
+            yield from self._check_outbox(self.outbox, parts)
         if self.retry is not None and self.retry.through is not None:
             yield from self.refer("retry.through", self.retry.through, BROKERS, parts)
         if self.retry is not None and self.retry.keep_order:
@@ -185,6 +186,14 @@ class Consumer(Part):
         for field in ("protocol", "isolation", "static"):
             if getattr(self, field) != type(self).model_fields[field].default:
                 yield f"{self.title}: {field!r} is for groups that own partitions; leave it out, or leave out share"
+
+    def _check_outbox(self, outbox: str, parts: Mapping[str, Part]) -> Iterator[str]:
+        """It is written in the act that saves the state, so that it must be a log, and cannot keep a row in line."""
+        yield from self.refer("outbox", outbox, ("log",), parts)
+        log = parts.get(outbox)
+        if isinstance(log, Log) and (log.request_s or log.record_s):
+            why = f"{outbox!r} lets it stand in line for request_s={log.request_s:g} and record_s={log.record_s:g}"
+            yield f"{self.title}: an outbox is written in the act that saves the state, but {why}; leave these out"
 
     def _check_keep_order(self, parts: Mapping[str, Part]) -> Iterator[str]:
         """Who keeps order through a retry topic needs a reader of it that knows which keys are away."""

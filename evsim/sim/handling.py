@@ -16,6 +16,7 @@ from evsim.patterns.breaker import LiveRateLimit
 from evsim.patterns.handler import Ask, Call, Reject, Sleep
 from evsim.patterns.inbox import Inbox
 from evsim.sim.calling import Caller, Calling
+from evsim.sim.database import Database
 from evsim.sim.envelopes import writer
 from evsim.sim.event_store import Appending, LiveEventStore, Reading
 from evsim.sim.outlet import Outlet
@@ -176,7 +177,7 @@ class Handling:
         self._callers: dict[tuple[str, str], Caller] = {}
         self._lawful: set[str] = set()
         self._drafts: dict[str, Event] = {}
-        self._doors: dict[str, Callable[..., Callable[[int], Any]]] = {}
+        self._database = Database(world, value.outbox) if isinstance(value.outbox, str) else None
         self.poisons: list[Any] = []
         self._write: Callable[..., int] | None = None
         self.retrying = Retrying(world, value)
@@ -279,6 +280,9 @@ class Handling:
 
     def begin(self, member: Member, index: int) -> None:
         """Call the handler; one that is ``async`` is stepped on simulated time."""
+        if self._database is not None and not self._database.is_there_for(member):
+            self._database.wait(member, lambda: self.begin(member, index))
+            return
         if self._was_done_meanwhile(member, index):
             return
         if self.poisons and any(poison.spoils(index) for poison in self.poisons):
@@ -433,6 +437,9 @@ class Handling:
     # ---------------------------------------------------------------- the steps
 
     def _handled(self, member: Member, index: int, context: Context) -> None:
+        if self._database is not None and not self._database.is_there_for(member):
+            self._roll_back(member, index)
+            return
         self.retrying.succeeded(member)
         cursor, group, record = member.cursor, self.group, self.world.record
         now, offset = self.world.now, cursor.position
@@ -447,8 +454,8 @@ class Handling:
         if self._writes_inbox("with"):
             group.inbox.add(self._inbox_key(index))
         events: list[int] = []
-        if isinstance(self.value.outbox, str):
-            self._enter(member, self.value.outbox, [self._new_event(index, *emitted) for emitted in context.emitted])
+        if self._database is not None:
+            self._database.enter(member, [self._new_event(index, *emitted) for emitted in context.emitted])
         elif self.value.outbox:
             group.outbox.extend(self._new_event(index, *emitted) for emitted in context.emitted)
         record(now, cursor.saved, index, offset)
@@ -466,6 +473,12 @@ class Handling:
             return
         member.finish()
 
+    def _roll_back(self, member: Member, index: int) -> None:
+        """The database went away while the handler waited: nothing is saved, and all is done again when it is back."""
+        assert self._database is not None
+        self.world.record(self.world.now, member.cursor.failed, index, member.cursor.position)
+        self._database.wait(member, member.attempt_it)
+
     def _writes_inbox(self, when: str) -> bool:
         return bool(self.value.inbox) and self._inbox.written == when
 
@@ -478,16 +491,6 @@ class Handling:
         self.world.record(self.world.now, cursor.skipped, index, cursor.position)
         member.finish()
         return True
-
-    def _enter(self, member: Member, outbox: str, events: list[int]) -> None:
-        """Write events into the log that is the outbox, in the act that saves the state: both are in one database."""
-        world, log = self.world, self.world.find(outbox)
-        store_of = self._doors.get(member.name)
-        if store_of is None:
-            store_of = self._doors[member.name] = log.chooser(member.name)
-        for event in events:
-            world.record(world.now, world.history.code("published", member.name, outbox), event, 0)
-            store_of(*world.history.key_parts(event))(event)
 
     def relay(self, member: Member) -> None:
         """Send what the outbox holds and mark it as sent."""

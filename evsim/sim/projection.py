@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from evsim.sim.consumer import Consumer, LiveConsumer
 from evsim.sim.handling import Handling
 from evsim.sim.part import BROKERS, Part
+from evsim.sim.positions import Key, Reached
 from evsim.sim.saga import Kept
 
 if TYPE_CHECKING:
     from evsim.sim.handling import Context, Member
     from evsim.sim.world import World
-
-Key = tuple[str | None, int]
 
 
 class Projection(Consumer):
@@ -67,40 +66,33 @@ class LiveProjection(LiveConsumer):
     def __init__(self, world: World, value: Projection) -> None:
         super().__init__(world, value)
         self.checkpoints: dict[str, int] = {}
-        self._newest: dict[Key, int] = {}
-        self._waiting: dict[Key, list[tuple[int, Callable[[], None]]]] = {}
+        self._reached: dict[Key, Reached] = {}
+        self._waiting: dict[Key, list[tuple[Callable[[], bool], Callable[[], None]]]] = {}
 
     def handling_of(self) -> Handling:
         """Projecting."""
         return Projecting(self.world, self.value, self.group, self)
 
-    def sees(self, event: int) -> bool:
-        """Whether a reader would see this event, or a younger one of its key."""
-        return self.newest(event) >= event
+    def reached(self, event: int) -> Reached:
+        """How far a reader would see of the key of this event."""
+        return self._reached.setdefault(self.world.history.key_parts(event), Reached())
 
-    def newest(self, event: int) -> int:
-        """The youngest event that a reader would see of the key of this one; -1 for none."""
-        return self._newest.get(self.world.history.key_parts(event), -1)
+    def when(self, event: int, is_seen: Callable[[], bool], then: Callable[[], None]) -> None:
+        """Call ``then`` when it is so: looked at each time that something of the key of this event is shown."""
+        self._waiting.setdefault(self.world.history.key_parts(event), []).append((is_seen, then))
 
-    def when_seen(self, event: int, then: Callable[[], None]) -> None:
-        """Call this as soon as a reader would see the event: now, if so."""
-        if self.sees(event):
-            then()
-        else:
-            self._waiting.setdefault(self.world.history.key_parts(event), []).append((event, then))
-
-    def show(self, event: int) -> None:
-        """What this event says can be read now."""
+    def show(self, event: int, place: str, offset: int) -> None:
+        """What this event says can be read now; it stands at this offset."""
+        self.reached(event).advance(place, offset)
         key = self.world.history.key_parts(event)
-        self._newest[key] = max(event, self._newest.get(key, -1))
-        waiting = self._waiting.pop(key, None)
-        if waiting is None:
+        if key not in self._waiting:
             return
-        still = [each for each in waiting if each[0] > self._newest[key]]
+        waiting = [(is_seen(), is_seen, then) for is_seen, then in self._waiting.pop(key)]
+        still = [(is_seen, then) for seen, is_seen, then in waiting if not seen]
         if still:
             self._waiting[key] = still
-        for awaited, then in waiting:
-            if awaited <= self._newest[key]:
+        for seen, _, then in waiting:
+            if seen:
                 then()
 
 
@@ -136,7 +128,7 @@ class Projecting(Handling):
         def keep() -> None:
             if when == "with":
                 self._advance(member)
-            self._live.show(index)
+            self._live.show(index, member.cursor.place, member.cursor.position)
 
         kept = Kept(context.state, keep)
         kept.changes, kept.gone = context.state.changes, context.state.gone
