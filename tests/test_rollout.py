@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import re
+from contextlib import suppress
+from ipaddress import IPv4Address
 from typing import Any, Literal
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import ValidationError, validate
-from pydantic import ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, create_model, field_validator
 
 import evsim as ev
 from evsim import BadScenario, Event, UnknownName, schema, store
@@ -186,3 +190,66 @@ def test_asyncapi_has_every_version_with_a_schema_that_takes_what_it_should(regi
     validate({"cents": 3, "currency": "EUR"}, messages["order.placed.v3"]["payload"])
     with pytest.raises(ValidationError, match="currency"):
         validate({"cents": 3}, messages["order.placed.v3"]["payload"])
+
+
+# ---------------------------------------------------------------- what cannot be rolled out, or foretold
+
+
+def test_what_is_written_is_a_payload_of_its_writer():
+    """An address is text, and not any text."""
+    old, new = model(address=IPv4Address), create_model("OrderPlaced", address=(IPv4Address, ...), note=(str, ""))
+    with suppress(BadScenario):  # no address is known
+        assert roll_out(old, new, producers=1, consumers=1).failed == 0
+
+
+class Prime(BaseModel):
+    number: int
+
+    @field_validator("number")
+    @classmethod
+    def large(cls, value: int) -> int:
+        if value < 10**6:
+            raise ValueError("too small")
+        return value
+
+
+def test_a_model_without_a_known_payload_is_refused():
+    with pytest.raises(BadScenario, match="no payload of Prime is known, so there is nothing to publish"):
+        roll_out(Prime, Prime)
+
+
+def test_what_the_verdict_cannot_prove_is_not_foretold():
+    class Liked(BaseModel):
+        number: int
+
+        @field_validator("number")
+        @classmethod
+        def liked(cls, value: int) -> int:
+            if value == 123456:
+                raise ValueError("nobody likes that")
+            return value
+
+    done = roll_out(model(number=int), Liked, producers=1, consumers=1)
+    assert not done.verdict.ok
+    assert (done.failed, done.predicted) == (0, None)
+    assert "0 of" in repr(done)
+    assert "not to be known from the verdict" in repr(done)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"rate": 0}, "rate=0 is refused; give 0.001 to 1000 events a second"),
+        ({"rate": "5"}, "rate='5' is no number"),
+        ({"rate": math.inf}, "rate=inf is no number"),
+        ({"every_s": math.nan}, "every_s=nan is no number"),
+        ({"end_s": "late"}, "end_s='late' is no number"),
+        ({"producers": 1.5}, "a fleet has 1 to 20 producers and consumers, not 1.5 and 3"),
+        ({"consumers": True}, "not 3 and True"),
+        ({"consumer": 3}, "no setting of a rollout is called 'consumer' — did you mean 'consumers'?"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_in_one_sentence(settings, said):
+    with pytest.raises(ev.EvsimError, match=re.escape(said)) as refused:
+        roll_out(*CHANGES["rename a field"], **settings)
+    assert "\n" not in str(refused.value)

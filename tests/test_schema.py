@@ -248,7 +248,8 @@ def _model(fields, extra):
     told = {}
     for name, (each, required, aliases) in fields.items():
         others = AliasChoices(name, *(alias for alias in aliases if alias not in fields)) if aliases else None
-        told[name] = (each, Field(... if required else None, validation_alias=others))
+        shape = each if required or each in {Any, type(None)} else each | None
+        told[name] = (shape, Field(... if required else None, validation_alias=others))
     return create_model("Payload", __config__=ConfigDict(extra=extra), **told)
 
 

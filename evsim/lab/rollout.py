@@ -7,21 +7,22 @@ does it for many changes under many modes, where a mode refuses a change that br
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, create_model
 
 from evsim.chance import on_grid
-from evsim.errors import BadEvent, BadScenario, UnknownName, did_you_mean
+from evsim.errors import BadEvent, BadScenario, UnknownName, did_you_mean, shown
 from evsim.lab.run import Run
 from evsim.lab.scenario import Scenario
 from evsim.laws import Constant
 from evsim.patterns.handler import Reject
-from evsim.schema import Registry, Verdict, compatible, reads
+from evsim.schema import Problem, Registry, Verdict, compatible, reads, takes
 from evsim.schema.samples import samples
 from evsim.schema.shapes import shape_of
 from evsim.schema.upcasting import Upcaster
@@ -34,6 +35,8 @@ from evsim.view.words import count, grouped
 
 Order = Literal["producers first", "consumers first", "together"]
 ORDERS: tuple[str, ...] = get_args(Order)
+RATE_MIN, RATE_MAX = 0.001, 1000.0
+"""Events a second of one producer: a rollout is about versions, not about load."""
 TYPE, NEWCOMER = "order.placed", "newcomer"
 Model = type[BaseModel]
 
@@ -75,12 +78,24 @@ class Plan:
     def __post_init__(self) -> None:
         if self.order not in ORDERS:
             raise UnknownName(f"no order of rolling out is called {self.order!r}{did_you_mean(self.order, ORDERS)}")
-        if not 1 <= min(self.producers, self.consumers) <= max(self.producers, self.consumers) <= 20:
-            raise BadScenario(f"a fleet has 1 to 20 producers and consumers, not {self.producers} and {self.consumers}")
+        sizes = (self.producers, self.consumers)
+        if not all(type(size) is int and 1 <= size <= 20 for size in sizes):
+            raise BadScenario(f"a fleet has 1 to 20 producers and consumers, not {' and '.join(map(shown, sizes))}")
+        for name in ("start_s", "every_s", "settle_s", "end_s"):
+            _check_number(name, getattr(self, name))
         if min(self.start_s, self.every_s, self.settle_s) < 0 or self.last_s >= self.end_s:
             raise BadScenario(
                 f"the last upgrade is at {self.last_s:g} s and the run ends at {self.end_s:g} s; give a later end_s"
             )
+
+    @classmethod
+    def of(cls, order: str, settings: Mapping[str, Any]) -> Plan:
+        """The plan with these settings, or UnknownName for one that it does not have."""
+        known = [each.name for each in fields(cls)][1:]
+        for name in settings:
+            if name not in known:
+                raise UnknownName(f"no setting of a rollout is called {name!r}{did_you_mean(name, known)}")
+        return cls(order, **settings)
 
     def upgrade_s(self, side: str, number: int) -> float:
         """When this instance (from 0 on) of the ``producers`` or ``consumers`` gets the new version."""
@@ -97,6 +112,12 @@ class Plan:
         return max(self.upgrade_s(side, many - 1) for side, many in sides)
 
 
+def _check_number(name: str, given: Any) -> None:
+    """Refuse what is no finite number."""
+    if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+        raise BadScenario(f"{name}={shown(given)} is no number; give a finite one, such as 5.0")
+
+
 @dataclass(frozen=True)
 class Rollout:
     """What came of it: how often which version was read by which, and how often that failed."""
@@ -107,8 +128,8 @@ class Rollout:
     """How often an event of one version was read by a consumer of another: ``{(written, reader): times}``."""
     failures: Mapping[tuple[int, int], int]
     """How often that failed."""
-    predicted: int
-    """How often it would fail, by the verdict alone."""
+    predicted: int | None
+    """How often it would fail, by the verdict alone; None where it proves neither yes nor no."""
     run: Run
     newcomer_s: float | None = None
 
@@ -140,7 +161,10 @@ class Rollout:
         return rollout_lanes(self.lanes, self.plan.end_s, self.plan.order, sum(self.reads.values()))
 
     def __repr__(self) -> str:
-        agreed = "as the verdict says" if self.failed == self.predicted else f"the verdict says {self.predicted}"
+        foretold = (
+            "not to be known from the verdict" if self.predicted is None else f"the verdict says {self.predicted}"
+        )
+        agreed = "as the verdict says" if self.failed == self.predicted else foretold
         many = count(sum(self.reads.values()), "read")
         lines = [f"{self.plan.order}: {grouped(self.failed)} of {many} failed, {agreed}"]
         for (written, reader), times in sorted(self.reads.items()):
@@ -166,7 +190,10 @@ def roll_out(
     brings old payloads up for consumers of the new version. With ``newcomer_s`` a consumer of the new version comes at
     that time and reads the log from its beginning.
     """
-    scheme = Plan(order, **plan)
+    scheme = Plan.of(order, plan)
+    _check_number("rate", rate)
+    if not RATE_MIN <= rate <= RATE_MAX:
+        raise BadScenario(f"rate={shown(rate)} is refused; give {RATE_MIN:g} to {RATE_MAX:g} events a second")
     registry = Registry("none")
     registry.register(TYPE, 1, old)
     if upcast is not None:
@@ -176,25 +203,35 @@ def roll_out(
     run = scenario.run(until_s=scheme.end_s, seed=seed, progress=False)
     seen, failures = _counted(run)
     verdict = compatible(old, new, "full")
-    broken = _broken(old, new, mended=upcast is not None)
-    predicted = sum(times for pair, times in seen.items() if pair in broken)
+    predicted = _predicted(seen, _doubted(verdict, mended=upcast is not None))
     return Rollout(scheme, verdict, dict(seen), dict(failures), predicted, run, newcomer_s)
 
 
-def _broken(old: Model, new: Model, *, mended: bool) -> set[tuple[int, int]]:
-    """The pairs (written, reader) of which the verdict says that they fail."""
-    found = set() if mended or _telling(old, new) is None else {(1, 2)}
-    return found if _telling(new, old) is None else found | {(2, 1)}
+def _doubted(verdict: Verdict, *, mended: bool) -> dict[tuple[int, int], tuple[Problem, ...]]:
+    """What the verdict says against each pair (written, reader)."""
+    return {(1, 2): () if mended else verdict.backward, (2, 1): verdict.forward}
 
 
-def _telling(writer: Model, reader: Model) -> Any:
-    """A payload of the writer that the reader refuses, or None."""
-    return next((problem.example for problem in reads(writer, reader) if problem.proven), None)
+def _predicted(
+    seen: Mapping[tuple[int, int], int], doubted: Mapping[tuple[int, int], tuple[Problem, ...]]
+) -> int | None:
+    """How often it fails when what is proved to fail is what is written; None where nothing is proved."""
+    doubts = {pair: problems for pair, problems in doubted.items() if problems and seen.get(pair)}
+    if not all(any(each.proven for each in problems) for problems in doubts.values()):
+        return None
+    return sum(seen[pair] for pair in doubts)
 
 
 def _payload(writer: Model, reader: Model) -> Any:
-    found = _telling(writer, reader)
-    return found if found is not None else samples(shape_of(writer))[-1]
+    """What the writer writes: something that the reader refuses, if a verdict knows it."""
+    telling = [problem.example for problem in reads(writer, reader) if problem.proven]
+    plain = [payload for payload in samples(shape_of(writer))[::-1] if takes(writer, payload)]
+    found = next(iter([*telling, *plain]), None)
+    if found is None:
+        raise BadScenario(
+            f"no payload of {writer.__name__} is known, so there is nothing to publish; give its fields plainer types"
+        )
+    return found
 
 
 def _shop(number: int) -> str:

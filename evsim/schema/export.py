@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
+
+from pydantic.json_schema import DEFAULT_REF_TEMPLATE, GenerateJsonSchema, JsonSchemaMode, JsonSchemaValue
+from pydantic_core import core_schema
+
+from evsim.errors import BadSchema
+from evsim.schema.payload import Model, told
 
 if TYPE_CHECKING:
     from evsim.schema.registry import Registry
@@ -11,7 +18,8 @@ if TYPE_CHECKING:
 def asyncapi(registry: Registry, title: str) -> dict[str, Any]:
     """The document (https://www.asyncapi.com/docs/reference/specification/v3.0.0): a channel for each type of event.
 
-    A message is called by its type and version, such as ``order.placed.v2``, and its payload is a JSON Schema.
+    A message is called by its type and version, such as ``order.placed.v2``; its payload is the JSON Schema of what is
+    written.
     """
     names = {kind: [f"{kind}.v{version}" for version in registry.versions(kind)] for kind in registry.types}
     channels = {
@@ -29,4 +37,31 @@ def asyncapi(registry: Registry, title: str) -> dict[str, Any]:
 
 def _payload(registry: Registry, kind: str, version: int, name: str) -> dict[str, Any]:
     template = f"#/components/messages/{name}/payload/$defs/{{model}}"
-    return registry.model(kind, version).model_json_schema(by_alias=True, ref_template=template)
+    return json_schema(registry.model(kind, version), template, _ForAsyncAPI, "serialization")
+
+
+class _ForAsyncAPI(GenerateJsonSchema):
+    """JSON Schema with the discriminator of AsyncAPI, which is the name of a property and not OpenAPI's object."""
+
+    def tagged_union_schema(self, schema: core_schema.TaggedUnionSchema) -> JsonSchemaValue:
+        found = super().tagged_union_schema(schema)
+        if "discriminator" in found:
+            found["discriminator"] = found["discriminator"]["propertyName"]
+        return found
+
+
+def json_schema(
+    model: Model,
+    template: str = DEFAULT_REF_TEMPLATE,
+    generator: type[GenerateJsonSchema] = GenerateJsonSchema,
+    mode: JsonSchemaMode = "validation",
+) -> dict[str, Any]:
+    """The JSON Schema of a model, of what it reads or (``"serialization"``) what it writes, or BadSchema."""
+    try:
+        found = model.model_json_schema(by_alias=True, ref_template=template, schema_generator=generator, mode=mode)
+        json.dumps(found, allow_nan=False)
+    except Exception as problem:
+        raise BadSchema(
+            f"{model.__name__} has no JSON Schema ({told(problem)}); give its fields types and defaults that JSON knows"
+        ) from problem
+    return found

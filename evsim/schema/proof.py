@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evsim.errors import BadEvent, BadSchema
+from evsim.errors import BadEvent, BadSchema, shown
 from evsim.event import Event, thaw
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def prove(registry: Registry, stored: Iterable[Event] | Mapping[str, Mapping[int
     """Complete: each version reaches the newest. Wired: reading a stored one goes there. Pure: twice the same."""
     gap = next(iter(registry.gaps()), None)
     if gap is not None:
-        raise BadSchema(f"the chain is broken at {gap}; register an upcaster for this step")
+        raise BadSchema(f"the chain is broken at {gap}; register an upcaster for this step, or mend it")
     read: dict[str, dict[int, int]] = {
         event_type: dict.fromkeys(registry.versions(event_type), 0) for event_type in registry.types
     }
@@ -71,9 +71,20 @@ def _read_twice(registry: Registry, event: Event) -> None:
 
 
 def _events(stored: Any) -> Iterator[Event]:
-    if not isinstance(stored, Mapping):
-        yield from stored
-        return
+    if not isinstance(stored, Iterable) or isinstance(stored, str | bytes):
+        raise BadSchema(f"{shown(stored)} is nothing stored; {_EXPECTED}")
+    for each in stored if not isinstance(stored, Mapping) else _samples(stored):
+        if not isinstance(each, Event):
+            raise BadSchema(f"{shown(each)} is no event; {_EXPECTED}")
+        yield each
+
+
+_EXPECTED = "give events, or payloads as {type: {version: payload}}"
+
+
+def _samples(stored: Mapping[str, Any]) -> Iterator[Event]:
     for event_type, versions in stored.items():
+        if not isinstance(versions, Mapping):
+            raise BadSchema(f"{shown(versions)} is given for {event_type!r}; {_EXPECTED}")
         for version, payload in versions.items():
             yield Event(f"sample.{event_type}.{version}", event_type, 0.0, "samples", payload, version=version)

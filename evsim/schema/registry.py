@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from evsim.errors import BadEvent, BadSchema, UnknownName, did_you_mean, shown
 from evsim.event import Event, thaw
 from evsim.kinds import kind_of
-from evsim.schema.export import asyncapi
+from evsim.schema.chain import Chain
+from evsim.schema.export import asyncapi, json_schema
+from evsim.schema.models import check_alone, in_one_sentence, known_model
+from evsim.schema.payload import Model, validated, written
 from evsim.schema.proof import Proof, prove
-from evsim.schema.reading import Problem, reads
-from evsim.schema.samples import samples
-from evsim.schema.shapes import Object, resolved, shape_of
 from evsim.schema.upcasting import Step, Upcaster
-from evsim.schema.verdict import Mode, Model, Verdict, compatible, directions, known_mode
+from evsim.schema.verdict import Mode, Verdict, compatible, directions, known_mode, told_once
 from evsim.schema.weak import weakened
 
 
@@ -29,17 +30,20 @@ class Registry:
     """
 
     def __init__(self, mode: str = "backward", modes: Mapping[str, str] | None = None) -> None:
+        if modes is not None and not isinstance(modes, Mapping):
+            raise BadSchema(
+                f"modes={shown(modes)} is no mapping; give a mode for each type, as {{'order.placed': 'full'}}"
+            )
         self._mode = known_mode(mode)
         self._modes = {event_type: known_mode(each) for event_type, each in (modes or {}).items()}
-        self._models: dict[str, list[Model]] = {}
-        self._steps: dict[tuple[str, int], Step] = {}
+        self._chains: dict[str, Chain] = {}
 
     # ---------------------------------------------------------------- what is known
 
     @property
     def types(self) -> tuple[str, ...]:
         """The types of event that are known, in the order in which they were registered."""
-        return tuple(self._models)
+        return tuple(self._chains)
 
     def mode(self, event_type: str) -> Mode:
         """The mode that this type must keep."""
@@ -47,85 +51,66 @@ class Registry:
 
     def versions(self, event_type: str) -> range:
         """The versions of a type: 1, 2, … without a gap."""
-        return range(1, len(self._known(event_type)) + 1)
+        return self._known(event_type).versions
 
     def newest(self, event_type: str) -> int:
         """The newest version of a type."""
-        return len(self._known(event_type))
+        return self._known(event_type).newest
 
     def model(self, event_type: str, version: int | None = None) -> Model:
         """The model of one version, or of the newest."""
-        models = self._known(event_type)
-        if version is None:
-            return models[-1]
-        if version not in self.versions(event_type):
-            raise UnknownName(_unknown_version(event_type, version, len(models)))
-        return models[version - 1]
-
-    def _known(self, event_type: str) -> list[Model]:
-        try:
-            return self._models[event_type]
-        except KeyError:
-            hint = did_you_mean(event_type, self._models) or "; no type is registered yet"
-            raise UnknownName(f"no schema for events of type {event_type!r}{hint}") from None
+        chain = self._known(event_type)
+        return chain.model(chain.newest if version is None else version)
 
     def upcaster(self, event_type: str, from_version: int) -> Step | None:
         """The upcaster from this version to the next, if there is one."""
-        return self._steps.get((event_type, from_version))
+        return self._known(event_type).steps.get(from_version)
+
+    def _known(self, event_type: object) -> Chain:
+        chain = self._chains.get(event_type) if isinstance(event_type, str) else None
+        if chain is None:
+            hint = did_you_mean(event_type, self._chains) or "; no type is registered yet"
+            raise UnknownName(f"no schema for events of type {shown(event_type)}{hint}")
+        return chain
 
     # ---------------------------------------------------------------- registering
 
     def register(self, event_type: str, version: int, model: Any) -> Verdict:
         """Take the next version of a type, or refuse it with the reason and a payload that would fail."""
-        kind_of(event_type)
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            raise BadSchema(f"{shown(model)} is no model; give a class made from pydantic.BaseModel")
-        models = self._models.get(event_type, [])
-        if version != len(models) + 1:
-            raise BadSchema(_out_of_turn(event_type, version, len(models)))
-        _check_alone(event_type, version, model)
+        chain = self._chain(event_type)
+        known_model(model)
+        if (said := chain.out_of_turn(version)) is not None:
+            raise BadSchema(said)
+        with in_one_sentence(model):
+            check_alone(event_type, version, model)
         verdict = self.verdict(event_type, model)
         if not verdict.ok:
-            raise BadSchema(_refusal(event_type, version, verdict, (event_type, version - 1) in self._steps))
-        self._models.setdefault(event_type, []).append(model)
+            raise BadSchema(_refusal(event_type, version, verdict, version - 1 in chain.steps))
+        chain.models.append(model)
+        self._chains[event_type] = chain
         return verdict
 
     def verdict(self, event_type: str, model: Model, mode: str | None = None) -> Verdict:
         """What registering this model as the next version would lead to; nothing is changed."""
-        models = self._models.get(event_type, [])
+        chain = self._chain(event_type)
         asked = known_mode(mode) if mode is not None else self.mode(event_type)
-        if not models:
+        if not chain.models:
             return Verdict(asked, (), (), ())
-        found = compatible(models, model, asked)
-        if "backward" in directions(asked) and (event_type, len(models)) in self._steps:
-            return Verdict(asked, found.changes, self._after_upcasting(event_type, model, found), found.forward)
-        return found
+        found = compatible(chain.models, model, asked)
+        first = 1 if asked.endswith("_transitive") else chain.newest
+        backward = [chain.unread(version, model, chain.newest + 1) for version in chain.versions[first - 1 :]]
+        return replace(found, backward=told_once(problem for each in backward for problem in each))
 
-    def _after_upcasting(self, event_type: str, model: Model, found: Verdict) -> tuple[Problem, ...]:
-        """What is still not read when old payloads go through the upcasters: nothing is proved, all is tried."""
-        models = self._models[event_type]
-        first = 1 if found.mode.endswith("_transitive") else len(models)
-        for version in range(first, len(models) + 1):
-            old = models[version - 1]
-            tried = [*samples(shape_of(old)), *(p.example for p in reads(old, model) if p.proven)]
-            for payload in tried:
-                try:
-                    _validated(model, self._raise(event_type, payload, version, len(models) + 1), "the new version")
-                except BadEvent as problem:
-                    return (Problem("", str(problem).partition(";")[0], payload, proven=True),)
-        return ()
+    def _chain(self, event_type: object) -> Chain:
+        """The versions of a type, which may be none."""
+        if not isinstance(event_type, str):
+            raise BadSchema(f"{shown(event_type)} is no type of an event; name it like 'order.placed'")
+        kind_of(event_type)
+        return self._chains.get(event_type) or Chain(event_type)
 
     def upcast(self, event_type: str, from_version: int, function: Upcaster) -> None:
         """Have ``function`` bring payloads from this version to the next; it may be given before the next version."""
-        newest = self.newest(event_type)
-        if from_version not in range(1, newest + 1):
-            raise BadSchema(
-                f"an upcaster of {event_type} from version {shown(from_version)} starts nowhere; "
-                f"versions are 1 to {newest}"
-            )
-        if (event_type, from_version) in self._steps:
-            raise BadSchema(f"{self._steps[event_type, from_version]} is there already; one step has one upcaster")
-        self._steps[event_type, from_version] = Step(event_type, from_version, function)
+        self._known(event_type).upcast(from_version, function)
 
     # ---------------------------------------------------------------- reading
 
@@ -136,38 +121,49 @@ class Registry:
         consumer reads. ``weak`` looks at names alone: unknown ones are passed over, and what is missing is its default,
         or None.
         """
-        models = self._models.get(event.type)
-        if models is None:
-            hint = did_you_mean(event.type, self._models) or "; no type is registered yet"
-            raise BadEvent(f"event {event.id} has the unknown type {event.type!r}{hint}")
-        if event.version > len(models) and not weak:
-            raise BadEvent(f"event {event.id}: {_unknown_version(event.type, event.version, len(models))}")
-        target = len(models) if version is None else version
-        model = self.model(event.type, target)
-        payload = self._raise(event.type, thaw(event.data), event.version, target)
+        chain = self._chain_of(event, any_version=weak)
+        target = chain.newest if version is None else version
+        model = chain.model(target)
+        payload = chain.raised(thaw(event.data), event.version, target)
         title = f"event {event.id}, {event.type} {event.version}, read as version {target}"
-        return _validated(weakened(model) if weak else model, payload, title)
+        return validated(weakened(model) if weak else model, payload, title)
+
+    def check(self, event: Event) -> None:
+        """Refuse with BadEvent what is no payload of the version that the event itself names."""
+        model = self._chain_of(event).model(event.version)
+        title = f"event {event.id} is no {event.type} {event.version}"
+        validated(model, thaw(event.data), title, "mend the event, or give it the version that it was written in")
 
     def upcasted(self, event: Event) -> Event:
         """The event with its payload in the newest version, checked; all else is as it was."""
         self.read(event)
-        newest = self.newest(event.type)
-        plain = event.to_dict() | {"version": newest}
-        return Event.from_dict(plain | {"data": self._raise(event.type, thaw(event.data), event.version, newest)})
+        chain = self._known(event.type)
+        data = chain.raised(thaw(event.data), event.version, chain.newest)
+        return Event.from_dict(event.to_dict() | {"version": chain.newest, "data": data})
 
     def write(self, event_type: str, payload: BaseModel) -> tuple[int, dict[str, Any]]:
-        """The version and the JSON object with which this payload travels: ``version=…, data=…`` of its event."""
-        for version, model in enumerate(self._known(event_type), start=1):
+        """The version and the JSON object with which this payload travels: ``version=…, data=…`` of its event.
+
+        It is read once before it is given out: BadEvent when its own version would not read it, or not all of it.
+        """
+        models = self._known(event_type).models
+        for version, model in enumerate(models, start=1):
             if type(payload) is model:
-                return version, payload.model_dump(mode="json", by_alias=True)
-        known = ", ".join(model.__name__ for model in self._models[event_type])
+                return version, written(payload, f"{event_type} {version} is not written")
+        known = ", ".join(model.__name__ for model in models)
         raise BadEvent(f"{type(payload).__name__} is no version of {event_type}; known: {known}")
 
-    def _raise(self, event_type: str, payload: Any, version: int, target: int) -> Any:
-        for step in range(version, target):
-            upcaster = self._steps.get((event_type, step))
-            payload = payload if upcaster is None else upcaster(payload)
-        return payload
+    def _chain_of(self, event: Event, *, any_version: bool = False) -> Chain:
+        """The versions among which that of an event is, or BadEvent."""
+        if not isinstance(event, Event):
+            raise BadEvent(f"{shown(event)} is no event; expected an ev.Event")
+        chain = self._chains.get(event.type)
+        if chain is None:
+            hint = did_you_mean(event.type, self._chains) or "; no type is registered yet"
+            raise BadEvent(f"event {event.id} has the unknown type {event.type!r}{hint}")
+        if event.version > chain.newest and not any_version:
+            raise BadEvent(f"event {event.id}: {chain.unknown(event.version)}")
+        return chain
 
     # ---------------------------------------------------------------- proof and export
 
@@ -176,28 +172,21 @@ class Registry:
         return prove(self, stored)
 
     def gaps(self) -> tuple[str, ...]:
-        """Every step that neither an upcaster nor the schemas themselves take: old events would be stranded there."""
-        found: list[str] = []
-        for event_type, models in self._models.items():
-            for version in range(1, len(models)):
-                if (event_type, version) in self._steps:
-                    continue
-                problems = reads(models[version - 1], models[version])
-                found += [f"{event_type} {version} → {version + 1}: {problems[0]}"] if problems else []
-        return tuple(found)
+        """Every stretch that neither upcasters nor the schemas themselves take: old events would be stranded there."""
+        return tuple(gap for chain in self._chains.values() for gap in chain.gaps())
 
     def json_schema(self, event_type: str, version: int | None = None) -> dict[str, Any]:
-        """The JSON Schema of one version, as pydantic writes it."""
+        """The JSON Schema of what one version reads, as pydantic writes it."""
         model = self.model(event_type, version)
         number = self.newest(event_type) if version is None else version
         head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": f"urn:{event_type}:{number}"}
-        return head | model.model_json_schema(by_alias=True)
+        return head | json_schema(model)
 
     def to_json(self) -> str:
         """All schemas of all types, by type and version."""
         whole = {
-            event_type: {str(version): self.json_schema(event_type, version) for version in self.versions(event_type)}
-            for event_type in self._models
+            event_type: {str(version): self.json_schema(event_type, version) for version in chain.versions}
+            for event_type, chain in self._chains.items()
         }
         return json.dumps(whole, indent=1, ensure_ascii=False)
 
@@ -207,50 +196,12 @@ class Registry:
 
     def __repr__(self) -> str:
         lines = [f"Registry, {self._mode}"]
-        for event_type in self._models:
-            steps = [f"{v} → {v + 1}" for v in self.versions(event_type) if (event_type, v) in self._steps]
-            upcast = f", upcasters {', '.join(steps)}" if steps else ""
-            count = self.newest(event_type)
-            versions = "version 1" if count == 1 else f"versions 1 to {count}"
+        for event_type, chain in self._chains.items():
+            steps = ", ".join(f"{version} → {version + 1}" for version in sorted(chain.steps))
+            upcast = f", upcasters {steps}" if steps else ""
+            versions = "version 1" if chain.newest == 1 else f"versions 1 to {chain.newest}"
             lines.append(f"  {event_type}  {versions}, {self.mode(event_type)}{upcast}")
         return "\n".join(lines)
-
-
-def _validated(model: Model, payload: Any, title: str) -> BaseModel:
-    try:
-        return model.__pydantic_validator__.validate_json(json.dumps(payload), strict=True)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(step) for step in first["loc"]) or "payload"
-        given = "" if first["type"] == "missing" else f", not {shown(first['input'])}"
-        said = first["msg"][0].lower() + first["msg"][1:]
-        raise BadEvent(f"{title}: {where}: {said}{given}; register an upcaster, or mend the event") from None
-
-
-def _check_alone(event_type: str, version: int, model: Model) -> None:
-    """A model that does not read what it writes is no schema."""
-    shape = resolved(shape_of(model))
-    if not isinstance(getattr(shape, "inner", shape), Object):
-        raise BadSchema(f"{model.__name__} is no JSON object; the payload of {event_type} is an object with fields")
-    broken = [problem for problem in reads(model, model) if problem.proven]
-    for field in getattr(shape, "fields", ()):
-        if field.required and field.reads and field.written and field.name not in field.reads:
-            said = f"it writes {field.name!r} and reads {' or '.join(map(repr, field.reads))}"
-            raise BadSchema(f"{event_type} {version} cannot read what it writes: {said}; give it one name for both")
-    if broken:
-        raise BadSchema(f"{event_type} {version} cannot read what it writes: {broken[0]}; mend the model")
-
-
-def _out_of_turn(event_type: str, version: Any, count: int) -> str:
-    if isinstance(version, int) and 1 <= version <= count:
-        return f"{event_type} has a version {version} already, and what is stored cannot change; register {count + 1}"
-    said = f"versions of {event_type} go up to {count}" if count else f"{event_type} has no version yet"
-    return f"{said}, so {shown(version)} is not the next; register {count + 1}"
-
-
-def _unknown_version(event_type: str, version: Any, count: int) -> str:
-    known = "only version 1 is" if count == 1 else f"1 to {count} are"
-    return f"version {version} of {event_type} is unknown; {known} registered"
 
 
 _CURE = {

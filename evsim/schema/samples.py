@@ -6,10 +6,12 @@ import json
 import math
 import re
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from functools import lru_cache
 from itertools import islice, zip_longest
 from typing import Any
 
-from evsim.schema.shapes import (
+from evsim.schema.algebra import (
     Anything,
     Array,
     Boolean,
@@ -32,23 +34,37 @@ DEPTH = 6
 LONGEST = 5000
 """Longer samples are not made."""
 
-_FORMATS: dict[str, tuple[str, ...]] = {
+_FORMATS: dict[str, tuple[str | float, ...]] = {
     "datetime": ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00"),
     "date": ("2026-01-01",),
     "time": ("09:30:00",),
     "timedelta": ("PT5S",),
-    "uuid": ("12345678-1234-4234-8234-123456789abc",),
-    "decimal": ("1", "0", "12.50", "-1", "1000"),
-    "bytes": ("a", "abc"),
-    "url": ("https://example.com/",),
+    "uuid": (
+        "12345678-1234-4234-8234-123456789abc",
+        "12345678-1234-1234-8234-123456789abc",
+        "12345678-1234-7234-8234-123456789abc",
+    ),
+    "decimal": ("1", 2.5, "0", "12.50", "-1", "1000"),
+    "bytes": ("a", "abc", "a b!"),
+    "url": ("https://example.com/", "ftp://example.com/", "http://localhost/", "x:y"),
     "multi-host-url": ("redis://example.com/",),
 }
-_OTHERS: tuple[Any, ...] = ("a", 1, None, {}, [])
+_OTHERS: tuple[Any, ...] = ("a", 1, None, {}, [], "plenty of text")
 
 
-def samples(shape: Shape, depth: int = DEPTH) -> list[Any]:
+def samples(shape: Shape) -> list[Any]:
     """Up to ``MOST`` values that are written in this shape; none when none is known."""
-    return list(islice(_each(resolved(shape), depth), MOST))
+    return deepcopy(list(plainest(shape)))
+
+
+def plainest(shape: Shape, depth: int = DEPTH) -> tuple[Any, ...]:
+    """The same values, for who does not change them."""
+    return _found(resolved(shape), depth)
+
+
+@lru_cache(maxsize=8192)
+def _found(shape: Shape, depth: int) -> tuple[Any, ...]:
+    return tuple(islice(_each(shape, depth), MOST))
 
 
 def _each(shape: Shape, depth: int) -> Iterator[Any]:
@@ -69,19 +85,27 @@ def _each(shape: Shape, depth: int) -> Iterator[Any]:
     elif isinstance(shape, Format):
         yield from (text for text in _FORMATS.get(shape.name, ()) if shape.accepts(text))
     elif isinstance(shape, Union):
-        lists = [samples(option, depth - 1) for option in shape.options]
+        lists = (
+            [plainest(option, depth - 1) for option in shape.options] if shape.tag is None else _tagged(shape, depth)
+        )
         yield from _distinct(value for row in zip_longest(*lists, fillvalue=_NONE) for value in row)
     elif isinstance(shape, Array):
         yield from _arrays(shape, depth)
     elif isinstance(shape, Object):
         yield from _objects(shape, depth)
     elif isinstance(shape, Guarded):
-        yield from samples(shape.inner, depth)
+        yield from plainest(shape.inner, depth)
     else:
         yield from (value for value in _OTHERS if shape.accepts(value))
 
 
 _NONE: Any = object()
+
+
+def _tagged(shape: Union, depth: int) -> list[list[Any]]:
+    """What is chosen by each tag, with the tag that chooses it."""
+    made = {tag: plainest(option, depth - 1) for tag, option in shape.tags.items()}
+    return [[each | {shape.tag: tag} for each in known if isinstance(each, dict)] for tag, known in made.items()]
 
 
 def _distinct(values: Iterator[Any]) -> Iterator[Any]:
@@ -116,7 +140,8 @@ def texts(shape: Text, near: Sequence[float] = ()) -> list[str]:
     short = dict.fromkeys(int(length) for length in lengths if 0 <= length <= LONGEST)
     found = ["a" * length for length in short]
     if shape.pattern is not None:
-        found = [*_matching(shape.pattern), *found]
+        matching = _matching(shape.pattern)
+        found = [*matching, *found, *(each.swapcase() for each in matching), *(f"{each}\n" for each in matching)]
     return list(dict.fromkeys(found))
 
 
@@ -134,7 +159,7 @@ def array(shape: Array, length: int, depth: int = DEPTH) -> list[Any] | None:
     entries: list[Any] = []
     for position in range(length):
         item = shape.at(position)
-        known = samples(item, depth - 1) if item is not None else []
+        known = plainest(item, depth - 1) if item is not None else []
         if shape.distinct:
             known = [value for value in known if value not in entries]
         if not known:
@@ -148,7 +173,7 @@ def _objects(shape: Object, depth: int) -> Iterator[Any]:
         yield from _mappings(shape, depth)
         return
     written = list(shape.written.values())
-    known = {each.name: samples(each.shape, depth - 1) for each in written}
+    known = {each.name: plainest(each.shape, depth - 1) for each in written}
     if any(each.always and not known[each.name] for each in written):
         return
     least = {each.name: known[each.name][0] for each in written if each.always}
@@ -160,7 +185,7 @@ def _objects(shape: Object, depth: int) -> Iterator[Any]:
 
 def _mappings(shape: Object, depth: int) -> Iterator[Any]:
     names = [name for name in ("a", "b", "c", "1", "2026-01-01") if shape.keys is None or shape.keys.accepts(name)]
-    value = samples(shape.extras, depth - 1)
+    value = plainest(shape.extras, depth - 1)
     for size in dict.fromkeys((max(1, shape.fewest), shape.fewest)):
         if size <= len(names) and size <= shape.most and (value or not size):
             yield dict.fromkeys(names[:size], value[0] if value else None)
@@ -169,13 +194,13 @@ def _mappings(shape: Object, depth: int) -> Iterator[Any]:
 def with_field(shape: Object, field: Property | str, value: Any) -> Iterator[Any]:
     """Objects of this shape in which this field has this value: as little else as there may be, and as much."""
     name = field if isinstance(field, str) else field.name
-    for made in samples(shape) or [{}]:
+    for made in plainest(shape) or ({},):
         yield made | {name: value}
 
 
 def without_field(shape: Object, names: Sequence[str]) -> Iterator[Any]:
     """Objects of this shape without these fields."""
-    for made in samples(shape):
+    for made in plainest(shape):
         yield {name: value for name, value in made.items() if name not in names}
 
 

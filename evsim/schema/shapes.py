@@ -1,215 +1,46 @@
-"""What JSON a pydantic model writes and reads, as a small algebra of shapes.
+"""What JSON a pydantic model writes and reads, as a shape that can be compared.
 
-pydantic has already worked out what a model is: its core schema. Here it becomes values that can be compared. What no
-comparison can look into (a validator, a serializer, a type with rules of its own) is ``Guarded`` or ``Other``.
+pydantic has already worked out what a model is: its core schema. What no comparison can look into (a validator, a
+serializer, a type with rules of its own) is ``Guarded`` or ``Other``.
 """
 
 from __future__ import annotations
 
 import inspect
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+import re
+from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any
 
 from pydantic import BaseModel
-from pydantic_core import SchemaError, SchemaValidator, ValidationError
+from pydantic_core import PydanticSerializationError, SchemaError, SchemaSerializer, SchemaValidator, ValidationError
 
-Raw = Mapping[str, Any]
-"""A core schema of pydantic."""
+from evsim.schema.algebra import (
+    MISSING,
+    Anything,
+    Array,
+    Boolean,
+    Choice,
+    Format,
+    Guarded,
+    Later,
+    Null,
+    Number,
+    Object,
+    Other,
+    Property,
+    Raw,
+    Shape,
+    Text,
+    Union,
+    resolved,
+    vars_of,
+)
 
-MISSING: Any = object()
+__all__ = ["Array", "Null", "Object", "Property", "Shape", "Union", "resolved", "shape_of"]
+
 _SCALARS = (str, int, float, bool, type(None))
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Shape:
-    """Some set of JSON values; ``raw`` and ``config`` are pydantic's own words for it."""
-
-    raw: Raw = field(default_factory=dict)
-    config: Any = None
-
-    @cached_property
-    def _validator(self) -> SchemaValidator | None:
-        try:
-            return SchemaValidator(dict(self.raw), self.config)
-        except SchemaError:
-            return None
-
-    def accepts(self, value: Any) -> bool:
-        """Whether pydantic takes this JSON value here."""
-        if self._validator is None:
-            return False
-        try:
-            self._validator.validate_json(json.dumps(value), strict=True)
-        except ValidationError:
-            return False
-        return True
-
-
-class Anything(Shape):
-    """Every JSON value."""
-
-
-class Null(Shape):
-    """Only null."""
-
-
-class Boolean(Shape):
-    """True and false."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Number(Shape):
-    """Numbers between two bounds, whole ones or all."""
-
-    whole: bool
-    low: float = -math.inf
-    high: float = math.inf
-    above_low: bool = False
-    below_high: bool = False
-    multiple_of: float | None = None
-
-    @property
-    def least(self) -> tuple[float, bool]:
-        """The lower bound and whether it is left out; whole numbers have bounds that are their own."""
-        return _whole_bound(self.low, self.above_low, 1) if self.whole else (self.low, self.above_low)
-
-    @property
-    def most(self) -> tuple[float, bool]:
-        """The upper bound and whether it is left out."""
-        return _whole_bound(self.high, self.below_high, -1) if self.whole else (self.high, self.below_high)
-
-
-def _whole_bound(bound: float, left_out: bool, step: int) -> tuple[float, bool]:
-    if math.isinf(bound):
-        return bound, False
-    inner = math.ceil(bound) if step > 0 else math.floor(bound)
-    return (inner + step if left_out and inner == bound else inner), False
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Text(Shape):
-    """Text between two lengths that may have to match a pattern."""
-
-    shortest: int = 0
-    longest: float = math.inf
-    pattern: str | None = None
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Format(Shape):
-    """Text of a kind that pydantic knows: a moment, a date, a UUID, a decimal number…"""
-
-    name: str
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Choice(Shape):
-    """A few constants: an Enum or a Literal."""
-
-    values: tuple[Any, ...]
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Array(Shape):
-    """A list; ``first`` are the shapes of its first entries (a tuple), ``item`` that of all others (None: no others).
-
-    ``distinct`` when equal entries count once.
-    """
-
-    item: Shape | None
-    first: tuple[Shape, ...] = ()
-    shortest: int = 0
-    longest: float = math.inf
-    distinct: bool = False
-
-    def at(self, position: int) -> Shape | None:
-        """The shape of the entry at this position."""
-        return self.first[position] if position < len(self.first) else self.item
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Property:
-    """One field of an object: what it is called in JSON by who writes and by who reads."""
-
-    name: str
-    reads: tuple[str, ...]
-    shape: Shape
-    required: bool
-    always: bool
-    """Whether who writes never leaves it out."""
-    default: Any = MISSING
-    written: bool = True
-    blurred: bool = False
-    """Whether it is read from deeper within, which no comparison here follows."""
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Object(Shape):
-    """A JSON object with named fields; what happens with others; a mapping has no fields and allows others."""
-
-    title: str
-    fields: tuple[Property, ...] = ()
-    extra: str = "ignore"
-    extras: Shape = field(default_factory=Anything)
-    keys: Shape | None = None
-    fewest: int = 0
-    most: float = math.inf
-
-    @cached_property
-    def written(self) -> Mapping[str, Property]:
-        """The fields by the name under which they are written."""
-        return {each.name: each for each in self.fields if each.written}
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Union(Shape):
-    """Any of these; where a tag chooses, ``tag`` is its name and ``tags`` says which value chooses which."""
-
-    options: tuple[Shape, ...]
-    tag: str | None = None
-    tags: Mapping[Any, Shape] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Guarded(Shape):
-    """Some of the values of another shape: a function of the user's has the last word.
-
-    ``reads`` when the function judges what is read, ``writes`` when it changes what is written.
-    """
-
-    inner: Shape
-    function: Any
-    name: str
-    reads: bool = True
-    writes: bool = False
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Other(Shape):
-    """Something that no comparison here looks into."""
-
-    name: str
-
-
-@dataclass(frozen=True, eq=False, kw_only=True)
-class Later(Shape):
-    """A shape that contains itself, looked up when needed."""
-
-    find: Callable[[], Shape]
-
-
-def resolved(shape: Shape) -> Shape:
-    """The shape itself, where it stands for another."""
-    while isinstance(shape, Later):
-        shape = shape.find()
-    return shape
-
-
-# ---------------------------------------------------------------- from pydantic
 
 
 def shape_of(model: type[BaseModel]) -> Shape:
@@ -231,6 +62,7 @@ class _Reading:
 
     def __init__(self) -> None:
         self.defined: dict[str, Any] = {}
+        self.definitions: list[Any] = []
         self.known: dict[str, Shape] = {}
 
     def shape(self, raw: Any, config: Any) -> Shape:
@@ -238,11 +70,18 @@ class _Reading:
         if raw.get("ref") and raw["ref"] not in self.defined:
             self.defined[raw["ref"]] = raw
         serializer = raw.get("serialization") or {}
-        if serializer.get("type", "").startswith("function"):
+        if serializer.get("type", "").startswith("function") and not _is_faithful(serializer["function"], raw):
             plain = self.shape({name: each for name, each in raw.items() if name != "serialization"}, config)
             function = serializer["function"]
             return Guarded(
-                raw=raw, config=config, inner=plain, function=function, name=_name(function), reads=False, writes=True
+                raw=raw,
+                config=config,
+                inner=plain,
+                function=function,
+                name=_name(function),
+                owner=getattr(function, "__self__", None),
+                reads=False,
+                writes=True,
             )
         made = getattr(self, f"_{kind.replace('-', '_')}", None)
         if made is not None:
@@ -277,13 +116,15 @@ class _Reading:
         said = {name.removeprefix("str_"): each for name, each in (config or {}).items() if name.startswith("str_")}
         said |= raw
         limits = {"shortest": said.get("min_length") or 0, "longest": said.get("max_length", math.inf)}
-        pattern = said.get("pattern")
+        pattern, dialect = said.get("pattern"), _dialect(said, config or {})
         changes = any(said.get(name) for name in ("strip_whitespace", "to_lower", "to_upper"))
         if changes and (limits != {"shortest": 0, "longest": math.inf} or pattern is not None):
-            return Other(raw=raw, config=config, name="text that is changed before it is judged")
+            return Other(raw=said, config=config, name="text that is changed before it is judged")
         pattern = getattr(pattern, "pattern", pattern)
         longest = math.inf if limits["longest"] is None else limits["longest"]
-        return Text(raw=raw, config=config, shortest=limits["shortest"], longest=longest, pattern=pattern)
+        return Text(
+            raw=raw, config=config, shortest=limits["shortest"], longest=longest, pattern=pattern, dialect=dialect
+        )
 
     def _literal(self, raw: Raw, config: Any) -> Shape:
         return Choice(raw=raw, values=tuple(getattr(each, "value", each) for each in raw["expected"]))
@@ -348,8 +189,32 @@ class _Reading:
             inner = Object(**{**vars_of(inner), "title": cls.__name__})
         if own_init:
             name = "__init__" if raw.get("custom_init") else "model_post_init"
-            return Guarded(raw=raw, config=config, inner=inner, function=getattr(cls, name), name=name)
+            return Guarded(raw=raw, config=config, inner=inner, function=getattr(cls, name), name=name, owner=cls)
         return inner
+
+    def _dataclass(self, raw: Raw, config: Any) -> Shape:
+        inner, cls = self.shape(raw["schema"], raw.get("config") or {}), raw["cls"]
+        if isinstance(inner, Object):
+            inner = Object(**{**vars_of(inner), "title": cls.__name__})
+        if not raw.get("post_init"):
+            return inner
+        return Guarded(raw=raw, config=config, inner=inner, function=cls.__post_init__, name="__post_init__", owner=cls)
+
+    def _dataclass_args(self, raw: Raw, config: Any) -> Shape:
+        if any(each.get("init_only") or not each.get("init", True) for each in raw["fields"]):
+            return Other(raw=raw, config=config, name=raw["dataclass_name"])
+        return self._model_fields({**raw, "fields": {each["name"]: each for each in raw["fields"]}}, config)
+
+    def _named_tuple(self, raw: Raw, config: Any) -> Shape:
+        """A list or an object, whichever is written."""
+        fields = tuple(self._property(each["name"], each, config or {}, by_name=True, by_alias=False)
+                       for each in raw["fields"])  # fmt: skip
+        listed = Array(
+            item=None, first=tuple(each.shape for each in fields), longest=len(fields),
+            shortest=sum(each.required for each in fields),
+        )  # fmt: skip
+        named = Object(title=raw["cls"].__name__, fields=fields, extra="forbid")
+        return Union(raw=raw, config=config, options=(listed, named))
 
     def _model_fields(self, raw: Raw, config: Any) -> Shape:
         config = config or {}
@@ -374,11 +239,15 @@ class _Reading:
     def _property(self, name: str, raw: Raw, config: Any, *, by_name: bool, by_alias: bool) -> Property:
         inner, default, required = raw["schema"], MISSING, raw.get("required", True)
         blurred = False
+        stray: Shape | None = None
         if inner["type"] == "default":
             default, required = inner.get("default", ...), False
             checked = inner.get("validate_default", config.get("validate_default", False))
-            inner = inner["schema"]
-            blurred = bool(checked) and not Shape(raw=inner, config=config).accepts(_plain(default))
+            serializer = {"serialization": inner["serialization"]} if "serialization" in inner else {}
+            inner = {**inner["schema"], **serializer}
+            alone = {"type": "definitions", "schema": inner, "definitions": self.definitions}
+            blurred = bool(checked) and not _valid(alone, config, default)
+            stray = None if checked else _stray(alone, config, default)
         aliases = list(_aliases(raw.get("validation_alias"))) if by_alias else []
         blurred = blurred or any(len(path) > 1 for path in aliases)
         reads = [str(path[0]) for path in aliases]
@@ -391,6 +260,7 @@ class _Reading:
             required=bool(required),
             always=bool(required) and not may_lack,
             default=default,
+            stray=stray,
             written=not raw.get("serialization_exclude"),
             blurred=blurred,
         )
@@ -406,11 +276,17 @@ class _Reading:
     def _default(self, raw: Raw, config: Any) -> Shape:
         return self.shape(raw["schema"], config)
 
+    def _chain(self, raw: Raw, config: Any) -> Shape:
+        judges = [step for step in raw["steps"] if not _is_faithful(step.get("function", {}).get("function"), step)]
+        return self.shape(judges[0], config) if len(judges) == 1 else Other(raw=raw, config=config, name="a chain")
+
     def _guarded(self, raw: Raw, config: Any) -> Shape:
         function = raw["function"]["function"]
+        if _is_faithful(function, raw):
+            return self.shape(raw["schema"], config)
         return Guarded(
             raw=raw, config=config, inner=self.shape(raw["schema"], config), function=function, name=_name(function),
-            writes=raw["type"] == "function-wrap",
+            owner=getattr(function, "__self__", raw["schema"].get("cls")), writes=raw["type"] == "function-wrap",
         )  # fmt: skip
 
     def _lax_or_strict(self, raw: Raw, config: Any) -> Shape:
@@ -420,6 +296,7 @@ class _Reading:
         return self.shape(raw["json_schema"], config)
 
     def _definitions(self, raw: Raw, config: Any) -> Shape:
+        self.definitions += raw["definitions"]
         self.defined |= {each["ref"]: each for each in raw["definitions"]}
         return self.shape(raw["schema"], config)
 
@@ -432,17 +309,20 @@ class _Reading:
         return self.known[ref]
 
 
-def vars_of(shape: Shape) -> dict[str, Any]:
-    """The fields of a shape, to make another from."""
-    return {name: getattr(shape, name) for name in shape.__dataclass_fields__}
-
-
 def _bounds(raw: Raw, name: str, closed: str, open_: str, flag: str, tighter: Any) -> dict[str, Any]:
     given = [(raw[word], word == open_) for word in (closed, open_) if raw.get(word) is not None]
     if not given:
         return {}
     bound = tighter(value for value, _ in given)
     return {name: bound, flag: (bound, True) in given}
+
+
+def _dialect(said: Raw, config: Raw) -> tuple[str, int]:
+    flags = getattr(said.get("pattern"), "flags", None)
+    engine = said.get("regex_engine") or config.get("regex_engine") or "rust-regex"
+    return (
+        ("rust-regex", re.UNICODE) if flags is None and engine == "rust-regex" else ("python-re", flags or re.UNICODE)
+    )
 
 
 def _or_endless(value: Any) -> float:
@@ -473,9 +353,30 @@ def _is_pydantic(function: Any) -> bool:
     return str(getattr(inspect.unwrap(function), "__module__", "")).startswith("pydantic.")
 
 
-def _plain(value: Any) -> Any:
+def _valid(raw: Raw, config: Any, default: Any) -> bool:
     try:
-        json.dumps(value)
-    except (TypeError, ValueError):
+        SchemaValidator(dict(raw), config).validate_python(default, strict=True)
+    except (SchemaError, ValidationError):
+        return False
+    return True
+
+
+def _stray(raw: Raw, config: Any, default: Any) -> Shape | None:
+    shape = Shape(raw=raw, config=config)
+    try:
+        written = SchemaSerializer(dict(raw), config).to_python(default, mode="json", warnings=False)
+    except (SchemaError, PydanticSerializationError, TypeError):
         return None
-    return value
+    wrong = shape.known and isinstance(written, _SCALARS) and not shape.accepts(written)
+    return Choice(values=(written,)) if wrong else None
+
+
+_FAITHFUL = ("ser_ip", "ser_path", "serialize_url", "wrap_val", "_mapping_schema", "defaultdict_validator")
+"""Functions of pydantic's own that neither judge what is read nor change what is written."""
+
+
+def _is_faithful(function: Any, raw: Raw) -> bool:
+    if isinstance(function, attrgetter):  # a compiled pattern is written as its text
+        return _is_pydantic(raw.get("function", {}).get("function"))
+    plain = getattr(function, "func", function)
+    return _is_pydantic(plain) and any(name in plain.__qualname__ for name in _FAITHFUL)

@@ -17,13 +17,13 @@ says ``extra="forbid"``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from pydantic import BaseModel
-
-from evsim.errors import UnknownName, did_you_mean
+from evsim.errors import UnknownName, did_you_mean, shown
+from evsim.schema.models import in_one_sentence, known_model
+from evsim.schema.payload import Model
 from evsim.schema.reading import Problem, reads
 from evsim.schema.shapes import Array, Null, Object, Property, Shape, Union, resolved, shape_of
 from evsim.schema.wording import path_of, words
@@ -33,14 +33,12 @@ MODES: tuple[str, ...] = get_args(Mode)
 UPGRADE_FIRST = {"none": "nobody can say", "backward": "consumers", "forward": "producers", "full": "whoever likes"}
 """Who gets the new version first when a mode is kept."""
 
-Model = type[BaseModel]
 
-
-def known_mode(mode: str) -> Mode:
+def known_mode(mode: object) -> Mode:
     """The mode of this name, in small or capital letters, or UnknownName."""
-    name = str(mode).lower().replace("-", "_")
+    name = mode.lower().replace("-", "_") if isinstance(mode, str) else ""
     if name not in MODES:
-        raise UnknownName(f"no mode is called {mode!r}{did_you_mean(name, MODES)}")
+        raise UnknownName(f"no mode is called {shown(mode)}{did_you_mean(name, MODES)}")
     return name  # type: ignore[return-value]
 
 
@@ -112,16 +110,20 @@ def compatible(old: Model | Sequence[Model], new: Model, mode: str = "backward")
     Transitive modes look at all of them, the others at the last.
     """
     asked = known_mode(mode)
-    olds = list(old) if isinstance(old, Sequence) else [old]
+    olds = [known_model(each) for each in (old if isinstance(old, Sequence) else [old])]
     looked_at = olds if asked.endswith("_transitive") else olds[-1:]
-    backward = tuple(problem for each in looked_at for problem in reads(each, new))
-    forward = tuple(problem for each in looked_at for problem in reads(new, each))
-    return Verdict(asked, tuple(changes(olds[-1], new)) if olds else (), _plain(backward), _plain(forward))
+    with in_one_sentence(*looked_at, known_model(new)):
+        backward = told_once(problem for each in looked_at for problem in reads(each, new))
+        forward = told_once(problem for each in looked_at for problem in reads(new, each))
+        return Verdict(asked, tuple(changes(olds[-1], new)) if olds else (), backward, forward)
 
 
-def _plain(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
-    """Each reason once, whatever examples it has."""
-    return tuple({(problem.path, problem.reason): problem for problem in reversed(problems)}.values())[::-1]
+def told_once(problems: Iterable[Problem]) -> tuple[Problem, ...]:
+    """Each reason once, with its first example."""
+    found: dict[tuple[str, str], Problem] = {}
+    for problem in problems:
+        found.setdefault((problem.path, problem.reason), problem)
+    return tuple(found.values())
 
 
 # ---------------------------------------------------------------- what has changed

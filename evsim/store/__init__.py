@@ -13,6 +13,7 @@ from evsim.patterns.snapshot import Every, WhenCostly
 from evsim.store.desk import Desk
 from evsim.store.files import read_cloudevents, read_jsonlines, write_cloudevents, write_jsonlines
 from evsim.store.foreign import read_eventsourcing
+from evsim.store.guarded import Guarded
 from evsim.store.memory import MemoryStore
 from evsim.store.past import history_of
 from evsim.store.readmodel import SQLReadModel, Table
@@ -22,9 +23,9 @@ from evsim.store.sagas import Sagas
 from evsim.store.sqlite import Durability, SQLiteStore
 
 __all__ = [
-    "ANY", "EXISTS", "NONE", "Appended", "Conflict", "Desk", "Done", "Every", "Loaded", "MemoryStore", "Recorded",
-    "Repository", "SQLReadModel", "SQLiteStore", "Sagas", "Store", "Table", "WhenCostly", "history_of", "open",
-    "read_cloudevents", "read_eventsourcing",
+    "ANY", "EXISTS", "NONE", "Appended", "Conflict", "Desk", "Done", "Every", "Guarded", "Loaded", "MemoryStore",
+    "Recorded", "Repository", "SQLReadModel", "SQLiteStore", "Sagas", "Store", "Table", "WhenCostly", "history_of",
+    "open", "read_cloudevents", "read_eventsourcing",
     "read_jsonlines", "write_cloudevents", "write_jsonlines",
 ]  # fmt: skip
 

@@ -8,6 +8,7 @@ from test_once import AT_MOST, REPAIRED, SHIPPED
 import evsim as ev
 from evsim.patterns import bloom
 from evsim.patterns.inbox import Inbox, Memory
+from evsim.sim.database import Database
 from evsim.sim.handling import Handling
 from evsim.sim.relay import Relay
 from evsim.sim.router import _Forwarder
@@ -37,13 +38,13 @@ def marks_rows_before_sending(patch):
 
 def writes_the_outbox_later(patch):
     """Not in the act that saves the state, but a moment after it: by a process that may be dead by then."""
-    original = Handling._enter
+    original = Database.enter
 
-    def broken(self, member, outbox, events):
+    def broken(self, member, events):
         epoch = member.epoch
-        self.world.call_in(0.01, lambda _: original(self, member, outbox, events) if member.epoch == epoch else None)
+        self._world.call_in(0.01, lambda _: original(self, member, events) if member.epoch == epoch else None)
 
-    patch.setattr(Handling, "_enter", broken)
+    patch.setattr(Database, "enter", broken)
 
 
 def sends_nothing_after_a_restart(patch):
