@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from evsim.schema.export import payload
+
 if TYPE_CHECKING:
     from evsim.design.catalogue import EventCatalogue
     from evsim.design.entry import EventType
@@ -50,7 +52,5 @@ def _message(entry: EventType) -> dict[str, Any]:
     said = {"kind": entry.kind, "owner": entry.owner, "caused_by": list(entry.caused_by), "moves": entry.moves}
     message: dict[str, Any] = {"name": entry.type, "x-evsim": {name: value for name, value in said.items() if value}}
     if entry.data is not None:
-        message["payload"] = entry.model.model_json_schema(
-            ref_template=f"#/components/messages/{entry.type}/payload/$defs/{{model}}"
-        )
+        message["payload"] = payload(entry.model, entry.type)
     return message

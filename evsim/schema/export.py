@@ -27,7 +27,7 @@ def asyncapi(registry: Registry, title: str) -> dict[str, Any]:
         for kind, known in names.items()
     }
     messages = {
-        name: {"name": kind, "contentType": "application/json", "payload": _payload(registry, kind, version, name)}
+        name: {"name": kind, "contentType": "application/json", "payload": payload(registry.model(kind, version), name)}
         for kind, known in names.items()
         for version, name in enumerate(known, start=1)
     }
@@ -35,9 +35,10 @@ def asyncapi(registry: Registry, title: str) -> dict[str, Any]:
     return head | {"channels": channels, "components": {"messages": messages}}
 
 
-def _payload(registry: Registry, kind: str, version: int, name: str) -> dict[str, Any]:
-    template = f"#/components/messages/{name}/payload/$defs/{{model}}"
-    return json_schema(registry.model(kind, version), template, _ForAsyncAPI, "serialization")
+def payload(model: Model, message: str) -> dict[str, Any]:
+    """The schema of the payload of a message, with its parts where an AsyncAPI document has them; or BadSchema."""
+    template = f"#/components/messages/{message}/payload/$defs/{{model}}"
+    return json_schema(model, template, _ForAsyncAPI, "serialization")
 
 
 class _ForAsyncAPI(GenerateJsonSchema):

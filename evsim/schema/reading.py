@@ -38,7 +38,8 @@ def reads(writer: type[BaseModel], reader: type[BaseModel]) -> tuple[Problem, ..
     """Why the reader cannot read all that the writer writes; nothing when it can.
 
     What a model writes is its fields under their names, those with a default perhaps left out, and other names only
-    where it allows them. It is read as JSON, strictly: text is no number, 1.0 is not whole.
+    where it allows them. It is read as JSON, strictly: text is no number, 1.0 is not whole,
+    infinity is no JSON.
     """
     return _reads(writer, reader)
 
