@@ -42,9 +42,8 @@ create view readable as select position, stream, version, id, json_extract(body,
 create table streams (stream text primary key, hidden integer not null default 0, metadata text not null default '{}');
 """
 _INSERT = """
-insert into events select * from (select ? as position, ?, ?, ? as id, ?, ?, ?) new
+insert into events select * from (select ?, ?, ?, ? as id, ?, ?, ?) new
     where not exists (select 1 from ids where ids.id = new.id)
-    and (new.position = 1 or exists (select 1 from events e where e.position = new.position - 1))
 """
 
 
