@@ -23,7 +23,7 @@ Claim = str | Callable[[Mapping[str, str]], str]
 Curve = list[tuple[float, float, float, float]]
 """At which x, the mean, and its interval."""
 _SERIES = (("flow", "point", "o"), ("undo", "diamond", "D"), ("done", "up", "^"), ("wait", "open", "s"))
-BARS_MAX, DENSE = 16, 121
+BARS_MAX, DENSE, NAME_SHORT = 16, 121, 22
 
 
 def lines(
@@ -138,7 +138,6 @@ def _draw_lines(
     axes = sheet.axes(74, 114, 866, 350, grid="both")
     if log_y:
         axes.set_yscale("log")
-    formulas = {role for _, role in dashed}
     for points, role in dashed:
         axes.plot(*zip(*points, strict=True), color=sheet.colour[role], lw=1.3, dashes=(5, 3), zorder=4)
     for (role, glyph, shape), curve in zip(_SERIES, curves.values(), strict=False):
@@ -149,7 +148,7 @@ def _draw_lines(
         fill = sheet.colour["paper"] if glyph == "open" else colour
         look: dict[str, Any] = {"ls": "", "ms": 6, "mfc": fill, "mec": colour, "mew": 1.2, "zorder": 5}
         axes.plot([point[0] for point in curve], [point[1] for point in curve], marker=shape, **look)
-        if role not in formulas:
+        if len(dashed) != len(curves):  # else the formula is the line
             axes.plot([point[0] for point in curve], [point[1] for point in curve], color=colour, lw=1, alpha=0.5)
     low, high = axes.get_ylim()
     xs = {point[0] for curve in curves.values() for point in curve}
@@ -170,7 +169,7 @@ def _draw_bars(sheet: Sheet, values: Mapping[str, float], told: Mapping[str, str
     from evsim.view import brush
     from evsim.view.sheet import plain, shorten
 
-    left, top = 200, 76
+    left, top = 200 if max(map(len, values)) <= NAME_SHORT else 250, 76
     axes = sheet.axes(left, top, 800, top + 30 * len(values), grid="x")
     axes.set_ylim(len(values) - 0.5, -0.5)
     axes.set_yticks([])
