@@ -25,7 +25,6 @@ _QUERY = "select originator_id, originator_version, topic, substr(state, 1, ?) f
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 _OWN = {"timestamp", "originator_topic", "originator_id", "originator_version", "class_version"}
 """What the library keeps about an event beside its data."""
-_REASONS = {KeyError: "it has no timestamp", RecursionError: f"it is nested deeper than {DEPTH_MAX} levels"}
 
 
 def read_eventsourcing(store: Store, path: str | Path) -> int:
@@ -62,8 +61,8 @@ def _event(path: str | Path, originator: Any, version: Any, topic: Any, state: A
             f"{originator}.{version}", kind, _plain(kept["timestamp"]), noun, data,
             version=kept.get("class_version", 1), key=str(originator),
         )  # fmt: skip
-    except (BadEvent, AttributeError, KeyError, TypeError, RecursionError) as problem:
-        reason = _REASONS.get(type(problem), str(problem))
+    except (BadEvent, AttributeError, KeyError, TypeError) as problem:
+        reason = "it has no timestamp" if isinstance(problem, KeyError) else str(problem)
         raise BadFile(
             f"{where} cannot be read ({reason}); expected the library's JSON, neither compressed nor encrypted"
         ) from None
@@ -80,10 +79,12 @@ def _named(topic: str) -> tuple[str, str]:
     return noun, f"{'_'.join(words[:-1]) or noun}.{words[-1]}"
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, depth: int = 1) -> Any:
     """A value as plain JSON: what the library has written of a date, a number or an id is text here."""
+    if depth > DEPTH_MAX:
+        raise BadEvent(f"it is nested deeper than {DEPTH_MAX} levels")
     if isinstance(value, dict):
         if value.keys() == {"_type_", "_data_"}:
-            return _plain(value["_data_"])
-        return {name: _plain(entry) for name, entry in value.items()}
-    return [_plain(entry) for entry in value] if isinstance(value, list) else value
+            return _plain(value["_data_"], depth + 1)
+        return {name: _plain(entry, depth + 1) for name, entry in value.items()}
+    return [_plain(entry, depth + 1) for entry in value] if isinstance(value, list) else value
