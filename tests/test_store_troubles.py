@@ -1,19 +1,22 @@
-"""What happens to event stores: interrupts at any line, full disks, locks, broken pages, and many who begin at once."""
+"""What happens to event stores: interrupts anywhere, full disks, locks, broken pages, and many who begin at once."""
 
 from __future__ import annotations
 
-import os
+import functools
 import sqlite3
 import subprocess
 import sys
 import threading
 from contextlib import closing
+from types import FunctionType
 
 import pytest
 from databases import new_schema, server
 
 from evsim import BadEvent, BadFile, Event, EvsimError, store
-from evsim.store import ANY, Conflict, connection, indexes, sqlite
+from evsim.store import ANY, Conflict, connection, indexes, postgres, sqlite
+from evsim.store.recorder import Store
+from evsim.store.tables import Tables
 
 
 def event(n, **more):
@@ -28,35 +31,59 @@ def ids(found):
     return [each.event.id for each in found]
 
 
-# ---------------------------------------------------------------- an interrupt at any line
+# ---------------------------------------------------------------- an interrupt anywhere
 
 
-class Interrupt:
-    """Ctrl-C before the nth line that is run in the rooms of the store."""
+class Interrupts:
+    """Ctrl-C at the nth place: before and after each method of a store, and each word to its database."""
 
-    def __init__(self, nth):
-        self.left = nth
+    def __init__(self, patch):
+        self.left = 0
+        for kind in (Store, Tables, sqlite.SQLiteStore, postgres.PostgresStore):
+            for name, value in list(vars(kind).items()):
+                if isinstance(value, FunctionType) and not name.startswith("__"):
+                    patch.setattr(kind, name, self.around(value))
+        patch.setattr(sqlite, "connected", lambda path: Talking(connection.connected(path), self))
 
-    def __call__(self, frame, what, _):
-        if f"{os.sep}store{os.sep}" not in frame.f_code.co_filename:
-            return None
-        if what == "line":
+    def place(self):
+        if self.left:
             self.left -= 1
-            if self.left == 0:
+            if not self.left:
                 raise KeyboardInterrupt
-        return self
+
+    def around(self, act):
+        @functools.wraps(act)
+        def watched(*given, **named):
+            self.place()
+            done = act(*given, **named)
+            self.place()
+            return done
+
+        return watched
+
+    def strikes(self, act, nth):
+        """Whether the interrupt came before the act was done."""
+        self.left = nth
+        try:
+            act()
+        except KeyboardInterrupt:
+            return True
+        finally:
+            self.left = 0
+        return False
 
 
-def interrupted(act, nth):
-    """Whether the interrupt came before the act was done."""
-    sys.settrace(Interrupt(nth))
-    try:
-        act()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.settrace(None)
-    return False
+class Talking:
+    """A connection to SQLite in whose words an interrupt can come."""
+
+    def __init__(self, db, interrupts):
+        self._db = db
+        self.execute, self.executemany = interrupts.around(db.execute), interrupts.around(db.executemany)
+        self.close = db.close
+
+    @property
+    def in_transaction(self):
+        return self._db.in_transaction
 
 
 def opened(kind, path, schema):
@@ -84,15 +111,16 @@ ACTS = {
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS)
-def test_after_an_interrupt_at_any_line_what_is_acknowledged_is_there(kind, act, tmp_path, monkeypatch):
+def test_after_an_interrupt_anywhere_what_is_acknowledged_is_there(kind, act, tmp_path, monkeypatch):
     monkeypatch.setattr(sqlite, "BEHIND", 4)
+    interrupts = Interrupts(monkeypatch)
     for nth in range(1, 400):
         path, schema = tmp_path / str(nth), new_schema() if kind == "postgres" else None
         path.mkdir()
         with opened(kind, path, schema) as shop:
             shop.append("a", events(0, 1))
             shop.append("b", events(2, 3))
-            came = interrupted(lambda shop=shop: act(shop), nth)
+            came = interrupts.strikes(lambda shop=shop: act(shop), nth)
             told = [shop.append("a", event(20)), shop.append("b", events(21, 22)), shop.append("a", event(23))]
             with opened(kind, path, schema) as other:
                 assert other.append("c", event(30)).version == 0, "nobody is locked out"
@@ -104,8 +132,8 @@ def test_after_an_interrupt_at_any_line_what_is_acknowledged_is_there(kind, act,
                 assert other.verify() == other.position
         if not came:
             break
-    assert not came, "the act has fewer lines than that"
-    assert nth > 3
+    assert not came, "the act has fewer places than that"
+    assert nth > 5
 
 
 # ---------------------------------------------------------------- many at once
