@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from evsim.errors import BadFile, EvsimError
+from evsim.store.connection import Done
 from evsim.store.sqlite import DURABILITIES, Durability
-from evsim.store.tables import Done, Row, Tables, Taken
+from evsim.store.tables import Row, Tables, Taken
 
 SCHEMA = "evsim"
 """The PostgreSQL schema of a store that is given no name."""

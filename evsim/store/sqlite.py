@@ -18,9 +18,9 @@ from typing import Any, Literal
 from evsim.errors import BadFile, EvsimError
 from evsim.event import Event
 from evsim.store import indexes
-from evsim.store.connection import alone, connected, end_left_over, refusal, use_wal
+from evsim.store.connection import Done, alone, connected, end_left_over, refusal, use_wal
 from evsim.store.recorder import Appended, Expected, Head
-from evsim.store.tables import Done, Row, Tables, Taken
+from evsim.store.tables import Row, Tables, Taken
 
 Durability = Literal["none", "flush", "sync"]
 APPLICATION = 0x65767374

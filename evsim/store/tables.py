@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from evsim.errors import BadFile
 from evsim.event import Event
 from evsim.store.body import event_of
+from evsim.store.connection import Done
 from evsim.store.memory import used_already
 from evsim.store.recorder import (
     START,
@@ -27,8 +28,6 @@ from evsim.store.recorder import (
     fits,
     named,
 )
-
-Done = TypeVar("Done")
 
 Row = tuple[int, str, int, str, str | None, str, bytes]
 """Position, stream, version, id, correlation, body and link of an event."""
@@ -136,7 +135,8 @@ class Tables(Store):
         self._insert(rows)
         if len(self._versions) >= KNOWN_MAX:
             self._versions.clear()
-        self._last, self._versions[stream] = (position, link), version
+        self._versions[stream] = version
+        self._last = (position, link)  # last: whoever is interrupted before it finds his position taken, and looks
         return Appended(position, version)
 
     def _again(self, stream: str, events: list[Event], bodies: list[str]) -> Appended | None:
